@@ -59,7 +59,7 @@ def write_wav(path, audio):
     path = Path(path)
     peak = np.max(np.abs(audio), initial=0.0)
     if not peak <= 1.0:
-        raise ValueError(f"{path.name}: peak {peak:.3g} cannot be stored; 16-bit PCM holds -1 to 1.")
+        raise ValueError(f"{path.name}: peak {peak:.3g} cannot be stored; 16-bit PCM holds ±1.")
     temporary = path.with_name(f".{path.name}.part")
     sf.write(temporary, audio, SAMPLE_RATE, subtype="PCM_16", format="WAV")
     os.replace(temporary, path)
