@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from aqp_utils.quality import CLASSES
 
 
