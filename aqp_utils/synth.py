@@ -5,22 +5,12 @@ P.862.2 is meaningless on them, and a reverberant tail can only be heard in a ga
 a phrase of notes with onsets and pauses.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
 
 HIGHEST_PARTIAL_HZ = 7_200  # keep partials clear of the Nyquist frequency
 FLOOR_RANGE_DBFS = (-75.0, -62.0)  # a quiet room, 36 to 49 dB under the active level
-
-
-@dataclass(frozen=True)
-class Tone:
-    """One clean clip: `audio` (n,) float64, full scale 1.0, and the `facts` it was made from."""
-
-    audio: np.ndarray
-    facts: dict
 
 
 def vibrato_phase(f0_hz, n, rate_hz, depth_cents, start_rad=0.0):
@@ -105,8 +95,9 @@ def tone_clip(duration_s, rng):
 
     Returns
     -------
-    Tone
-        `audio` has shape (round(duration_s · 16000),); `facts` are the drawn parameters.
+    audio : ndarray, shape (round(duration_s · 16000),), float64
+    facts : dict
+        The parameters that were drawn, units in their names.
     """
     n = round(duration_s * SAMPLE_RATE)
     instrument = draw_instrument(rng)
@@ -119,4 +110,4 @@ def tone_clip(duration_s, rng):
         audio[start : start + length] += note * rng.uniform(0.6, 1.0)
     audio = set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
     audio += noise_floor(n, instrument["floor_dbfs"], rng)
-    return Tone(audio, {**instrument, "n_notes": len(plan)})
+    return audio, {**instrument, "n_notes": len(plan)}
