@@ -1,0 +1,112 @@
+"""Where the notebooks are, and what is in them."""
+
+import ast
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+# Notebook of each folder of a run, in the order of the series.
+NOTEBOOKS = {
+    "01_clean": "01_synthesize",
+    "02_degraded": "02_degrade",
+    "03_features": "03_features",
+    "04_model": "04_train",
+    "05_report": "05_evaluate",
+}
+
+
+def find_root(start="."):
+    """Folder that holds `notebooks/`: upward from `start`, else the one this package lies in.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none, as when the package was installed without its repository.
+    """
+    start = Path(start).resolve()
+    for folder in (start, *start.parents, PACKAGE.parent):
+        if (folder / "notebooks" / "01_synthesize.ipynb").is_file():
+            return folder
+    raise FileNotFoundError(
+        f"no notebooks/01_synthesize.ipynb in {start} or above it: "
+        "clone the repository and run this inside it."
+    )
+
+
+def notebook_path(folder_name, root=None):
+    """Path of the notebook that makes `folder_name`, e.g. "02_degraded"."""
+    return (root or find_root()) / "notebooks" / f"{NOTEBOOKS[folder_name]}.ipynb"
+
+
+def code_cells(path):
+    """Sources of the code cells of the notebook at `path`, with the cell's tags.
+
+    Returns
+    -------
+    list of (str, list of str)
+        (source, tags) of each code cell.
+
+    Raises
+    ------
+    ValueError
+        If the file is no notebook.
+    """
+    try:
+        cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+        return [
+            ("".join(cell["source"]), cell["metadata"].get("tags", []))
+            for cell in cells
+            if cell["cell_type"] == "code"
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: this is not a readable notebook ({error}).") from error
+
+
+def declared_parameters(path):
+    """Names and values in the cell tagged `parameters` of the notebook at `path`, in its order.
+
+    Raises
+    ------
+    ValueError
+        If there is not exactly one such cell, or it holds more than assignments of literals.
+    """
+    sources = [source for source, tags in code_cells(path) if "parameters" in tags]
+    if len(sources) != 1:
+        raise ValueError(f"{path}: {len(sources)} cells tagged parameters, there must be one.")
+    values = {}
+    for statement in ast.parse(sources[0]).body:
+        try:
+            (target,) = statement.targets
+            values[target.id] = ast.literal_eval(statement.value)
+        except (AttributeError, ValueError) as error:
+            raise ValueError(
+                f"{path}: line {statement.lineno} of the parameters cell is no NAME = literal."
+            ) from error
+    return values
+
+
+def code_sha256(folder_name, root=None):
+    """SHA-256 of the code that makes `folder_name`: its notebook's code cells and this package."""
+    digest = hashlib.sha256(_package_sha256().encode())
+    for source, _ in code_cells(notebook_path(folder_name, root)):
+        digest.update(source.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def _package_sha256():
+    files = (p for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        status = path.stat()
+        content = _file_sha256(path, status.st_mtime_ns, status.st_size)
+        digest.update(f"{path.relative_to(PACKAGE).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _file_sha256(path, mtime_ns, size):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
