@@ -6,7 +6,6 @@ Pickled checkpoints are never opened, because opening one can execute code.
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from safetensors import SafetensorError
 from aqp_utils.network import LABEL_SCALE, Examples, MultiTaskNet, fit, train
 from aqp_utils.prediction import Prediction, prediction_table
 from aqp_utils.quality import CLASSES
+from aqp_utils.storage import atomic, write_json
 
 __all__ = [
     "LABEL_SCALE",
@@ -94,7 +94,7 @@ class QualityModel:
 
 
 def save_model(folder, model, scaler, about):
-    """Write `model.safetensors` and `model.json`, both whole or neither.
+    """Write `model.safetensors` and `model.json`; a full disk leaves the old pair as it was.
 
     Parameters
     ----------
@@ -117,37 +117,18 @@ def save_model(folder, model, scaler, about):
     fixed = {
         "format": FORMAT,
         "architecture": model.architecture,
-        "scaler": {"mean": _floats(scaler.mean_), "scale": _floats(scaler.scale_)},
+        "scaler": {"mean": scaler.mean_, "scale": scaler.scale_},
         "classes": list(CLASSES),
         "label_scale": list(LABEL_SCALE),
         "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest()},
     }
     if taken := sorted(fixed.keys() & about.keys()):
         raise ValueError(f"about may not hold {', '.join(taken)}: save_model writes these itself.")
-    description = json.dumps(fixed | about, indent=1, ensure_ascii=False, allow_nan=False)
-    files = {Path(folder) / WEIGHTS: weights, Path(folder) / DESCRIPTION: description.encode()}
-    _write_together(files)
-    return list(files)
-
-
-def _floats(array):
-    return [float(value) for value in array]
-
-
-def _write_together(files):
-    """Write all files beside their places, then rename them, so a full disk changes nothing."""
-    parts = {path: path.with_name(f".{path.name}.part") for path in files}
-    try:
-        for path, content in files.items():
-            with open(parts[path], "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        for path, part in parts.items():
-            os.replace(part, path)
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
+    folder = Path(folder)
+    with atomic(folder / WEIGHTS) as part:
+        part.write_bytes(weights)
+        write_json(folder / DESCRIPTION, fixed | about)
+    return [folder / WEIGHTS, folder / DESCRIPTION]
 
 
 def load_model(folder):
