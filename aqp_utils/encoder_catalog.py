@@ -114,32 +114,38 @@ def offline_requested():
     return any(os.environ.get(name, "").lower() in on for name in names)
 
 
-@functools.lru_cache(maxsize=1)
-def _hub_answers():
-    """Ask the hub once per process; the thread bounds even a name lookup that never returns."""
+@functools.lru_cache
+def _hub_answers(name):
+    """Ask the hub once per process and name for its config.json.
+
+    Only what a hub says counts: the file, or that it has no such model. A proxy that answers in
+    its place does not. The thread bounds even a name lookup that never returns.
+    """
     from huggingface_hub.constants import ENDPOINT
 
     answered = []
 
     def ask():
-        request = urllib.request.Request(ENDPOINT, method="HEAD")
+        request = urllib.request.Request(
+            f"{ENDPOINT}/{name}/resolve/main/config.json", method="HEAD"
+        )
         try:
             urllib.request.urlopen(request, timeout=HUB_WAIT_S - 1).close()
             answered.append(True)
-        except urllib.error.HTTPError:
-            answered.append(True)  # any answer means that somebody is there
+        except urllib.error.HTTPError as error:
+            answered.append(error.code in (401, 404))
         except OSError:
-            pass
+            answered.append(False)
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(HUB_WAIT_S)
-    return bool(answered)
+    return answered == [True]
 
 
-def hub_reachable():
-    """Whether the model hub may be asked and answers within `HUB_WAIT_S` seconds."""
-    return not offline_requested() and _hub_answers()
+def hub_reachable(name=HUB_DEFAULT):
+    """Whether the hub may be asked for model `name` and answers within `HUB_WAIT_S` seconds."""
+    return not offline_requested() and _hub_answers(name)
 
 
 def download(name):
@@ -194,7 +200,7 @@ def weights_of_hub_model(name):
     weights, reason = cached_weights(name)
     if weights is not None:
         return weights
-    if not hub_reachable():
+    if not hub_reachable(name):
         unreachable = "HF_HUB_OFFLINE is set" if offline_requested() else "the hub does not answer"
         raise EncoderError(
             f"ENCODER {name}: {reason} and {unreachable}; connect once, or set ENCODER to embedded."
