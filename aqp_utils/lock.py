@@ -15,7 +15,17 @@ HELD_FOR = "AQP_LOCK_HELD_FOR"
 
 
 class RunError(RuntimeError):
-    """A run folder that cannot be used; the message says what to do next."""
+    """A run folder that cannot be used as it is.
+
+    Attributes
+    ----------
+    problem, remedy : str
+        What is wrong, and what to do about it; the message is both.
+    """
+
+    def __init__(self, problem, remedy=""):
+        super().__init__(f"{problem}: {remedy}" if remedy else problem)
+        self.problem, self.remedy = problem, remedy
 
 
 class RunLock:

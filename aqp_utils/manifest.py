@@ -190,30 +190,36 @@ def read_manifest(out, name):
         If it is missing, unreadable, edited, or names files outside its folder.
     """
     path = Path(out) / name / MANIFEST
-    again = f"run {NOTEBOOKS[name]} again."
     if not path.is_file():
-        raise RunError(f"run {NOTEBOOKS[name]} first: {path} is missing.")
+        raise RunError(f"run {NOTEBOOKS[name]} first", f"{path} is missing.")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read ({error}): {again}") from error
-    if not isinstance(record, dict):
-        raise RunError(f"{path} holds no JSON object: {again}")
-    for field, kind in _FIELDS.items():
-        if field not in record or not isinstance(record[field], kind):
-            raise RunError(f"{path}: {field} is missing or of the wrong type: {again}")
-    for field in ("inputs", "outputs"):
-        for file, digest in record[field].items():
-            _check_name(path, file, digest, again)
-    if record["stage"] != name or record["fingerprint"] != fingerprint(record):
-        raise RunError(f"{path} was edited or belongs elsewhere: {again}")
+        raise RunError(f"{path} cannot be read ({error})", _again(name)) from error
+    problem = _problem_of(record, name)
+    if problem:
+        raise RunError(f"{path} {problem}", _again(name))
     return record
 
 
-def _check_name(path, file, digest, again):
-    parts = file.replace("\\", "/").split("/")
-    if file.startswith("/") or ":" in parts[0] or ".." in parts or not isinstance(digest, str):
-        raise RunError(f"{path} names {file!r}, which is no file of this run: {again}")
+def _again(name):
+    return f"run {NOTEBOOKS[name]} again."
+
+
+def _problem_of(record, name):
+    """What is wrong with the form of a manifest, None if nothing is."""
+    if not isinstance(record, dict):
+        return "holds no JSON object"
+    for field, kind in _FIELDS.items():
+        if field not in record or not isinstance(record[field], kind):
+            return f"has no proper {field!r}"
+    for file, digest in (record["inputs"] | record["outputs"]).items():
+        parts = file.replace("\\", "/").split("/")
+        if parts[0] == "" or ":" in parts[0] or ".." in parts or not isinstance(digest, str):
+            return f"names {file!r}, which is no file of a run"
+    if record["stage"] != name or record["fingerprint"] != fingerprint(record):
+        return "was edited or belongs elsewhere"
+    return None
 
 
 def verify(out, name):
@@ -233,23 +239,23 @@ def verify(out, name):
     upstream = verify(out, record["reads"]) if record["reads"] in NOTEBOOKS else None
     if record["inputs"] != inputs_from(record["reads"], upstream):
         raise RunError(
-            f"{Path(out) / name} was made from another {record['reads']} than the present one: "
-            f"run {NOTEBOOKS[name]} again."
+            f"{Path(out) / name} was made from another {record['reads']} than the present one",
+            _again(name),
         )
     _check_outputs(Path(out) / name, record)
     return record
 
 
 def _check_outputs(folder, record):
-    again = f"run {NOTEBOOKS[record['stage']]} again."
+    again = _again(record["stage"])
     for name, digest in record["outputs"].items():
         path = folder / name
         if not path.is_file():
-            raise RunError(f"{path} is gone since it was made: {again}")
+            raise RunError(f"this file is gone since it was made, {path}", again)
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise RunError(f"{path} leads outside its folder: {again}")
+            raise RunError(f"this file leads outside its folder, {path}", again)
         if sha256(path) != digest:
-            raise RunError(f"this file was changed since it was made: {path}; {again}")
+            raise RunError(f"this file was changed since it was made, {path}", again)
 
 
 def check_agreement(out, name, values, record):
@@ -267,8 +273,8 @@ def check_agreement(out, name, values, record):
     ]
     if differing:
         raise RunError(
-            f"{Path(out) / name} was made with other settings: {'; '.join(differing)}. "
-            f"Run {NOTEBOOKS[name]} with these settings, or set them here as they were there."
+            f"{Path(out) / name} was made with other settings ({'; '.join(differing)})",
+            f"run {NOTEBOOKS[name]} with these settings, or set them here as they were there.",
         )
     if record["reads"] in NOTEBOOKS:
         check_agreement(out, record["reads"], values, read_manifest(out, record["reads"]))

@@ -83,9 +83,13 @@ def _path(v):
 def _encoder(v):
     if not _path(v):
         return False
-    if v in ENCODER_WORDS or (Path(v) / "config.json").is_file():
+    if v in ENCODER_WORDS or (Path(v).expanduser() / "config.json").is_file():
         return True
     return re.fullmatch(r"[\w.-]+/[\w.-]+", v) is not None and not v.startswith(".")
+
+
+def _layer(v):
+    return v == "default" or _integer(-100, 99)(v)
 
 
 def _device(v):
@@ -186,17 +190,17 @@ PARAMETERS = {
             "LAYER",
             -1,
             "",
-            "hidden state that is pooled: 0 is the input of the first layer, -1 the last output",
-            "-1 and integers from 0 to 99",
-            _integer(-1, 99),
+            "hidden state that is pooled: 0 is the input of the first layer, -1 the top",
+            "default (what suits the encoder) and integers from -100 to 99",
+            _layer,
         ),
         Parameter(
             "POOLING",
             "mean",
             "",
             "how frames become one vector per clip",
-            "mean",
-            _one_of("mean"),
+            "mean and mean+std",
+            _one_of("mean", "mean+std"),
         ),
         Parameter(
             "EMBED_BATCH",

@@ -1,0 +1,78 @@
+"""The command line: `python -m aqp_utils COMMAND`, or `aqp COMMAND` once installed."""
+
+import argparse
+import difflib
+import importlib
+import signal
+import sys
+
+from aqp_utils import __version__
+
+# To add a command, name here a module that offers `add_arguments(parser)` and
+# `run(arguments) -> exit code`; it is imported only when its command is asked for.
+COMMANDS = {
+    "run": ("aqp_utils.run_command", "run the five notebooks, 01 to 05"),
+    "encoders": ("aqp_utils.encoder_catalog", "list the encoders that can be used here"),
+}
+
+USER_ERROR = 2
+
+
+def main(argv=None):
+    """Run one command; errors of the user's making become one sentence and exit code 2.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done, 1 a notebook stopped, 2 wrong input, 130 interrupted.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if argv else USER_ERROR
+    if argv[0] == "--version":
+        print(f"aqp {__version__}")
+        return 0
+    name, *rest = argv
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(COMMANDS)}."
+        return _complain(f"there is no command {name!r}; {hint}")
+    # Ending by SIGTERM then cleans up as Ctrl-C does: kernels stop, temporary files go.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return _run(name, rest)
+
+
+def _run(name, rest):
+    module = importlib.import_module(COMMANDS[name][0])
+    parser = argparse.ArgumentParser(
+        prog=f"aqp {name}",
+        description=COMMANDS[name][1],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    arguments = parser.parse_args(rest)
+    from aqp_utils.execution import NotebookError
+    from aqp_utils.lock import RunError
+
+    try:
+        return module.run(arguments)
+    except NotebookError as error:
+        return _complain(error, code=1)
+    except OSError as error:
+        return _complain(f"{error.filename}: {error.strerror}." if error.filename else error)
+    except (ValueError, RunError) as error:
+        return _complain(error)
+    except KeyboardInterrupt:
+        return _complain("interrupted; the same command goes on where this one stopped.", code=130)
+
+
+def _complain(sentence, code=USER_ERROR):
+    print(f"aqp: {sentence}", file=sys.stderr)
+    return code
+
+
+def _help():
+    lines = ["usage: aqp COMMAND [options]", "", "commands:"]
+    lines += [f"  {name:10} {about}" for name, (_, about) in COMMANDS.items()]
+    return "\n".join([*lines, "", "aqp COMMAND --help says more about one of them."])

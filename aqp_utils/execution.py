@@ -1,0 +1,225 @@
+"""Execute one notebook as a batch: same interpreter, private kernel, tidy copy."""
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from aqp_utils.lock import HELD_FOR, RunError
+from aqp_utils.repository import PACKAGE
+from aqp_utils.storage import atomic
+
+KERNEL = "aqp-batch"
+_START_TIMEOUT_S = 180
+
+
+class NotebookError(RunError):
+    """A notebook stopped; the message names it, the cell, the error and the partial copy."""
+
+
+@contextlib.contextmanager
+def private_kernel(out):
+    """Register a kernel that is this very interpreter, for the time of the block.
+
+    Neither the kernels nor the IPython profile that a user may have installed play a part.
+
+    Parameters
+    ----------
+    out : Path
+        The run folder, whose lock the caller holds for the notebooks.
+    """
+    with tempfile.TemporaryDirectory(prefix="aqp-jupyter-") as folder:
+        spec = Path(folder) / "kernels" / KERNEL
+        spec.mkdir(parents=True)
+        (spec / "kernel.json").write_text(json.dumps(_kernel_spec(folder, out)), encoding="utf-8")
+        ours = {"JUPYTER_PATH": folder, "JUPYTER_RUNTIME_DIR": str(Path(folder) / "runtime")}
+        before = {name: os.environ.get(name) for name in ours}
+        os.environ.update(ours)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+def _kernel_spec(folder, out):
+    search_path = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        # 40 = errors only: some versions warn about every local socket.
+        "argv": [
+            *(sys.executable, "-m", "ipykernel_launcher"),
+            *("-f", "{connection_file}", "--log-level=40"),
+        ],
+        "display_name": "aqp",
+        "language": "python",
+        "env": {
+            HELD_FOR: str(Path(out).resolve()),
+            "IPYTHONDIR": str(Path(folder) / "ipython"),
+            # Named, so that an Agg in the user's shell does not cost the pictures.
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "PYTHONHASHSEED": "0",
+            "PYTHONPATH": os.pathsep.join(search_path),
+            "TQDM_MININTERVAL": "0.5",
+        },
+    }
+
+
+def execute(notebook, copy, values, root, stream):
+    """Run `notebook` in `root` with `values` injected; leave the executed `copy`.
+
+    Parameters
+    ----------
+    notebook, copy : Path
+        Source, and where the executed copy goes if every cell succeeds. If one fails,
+        `NAME.failed.ipynb` beside it holds what was reached, and there is no `copy`.
+    values : dict
+        Parameters to inject.
+    stream : text file
+        Where what the cells print is shown.
+
+    Raises
+    ------
+    NotebookError
+        At the first failing cell, or if the kernel dies.
+    """
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    failed = copy.with_suffix(".failed.ipynb")
+    partial = copy.with_name(f".{copy.name}")
+    for path in (copy, failed, partial):
+        path.unlink(missing_ok=True)
+    copy.parent.mkdir(exist_ok=True)
+    stdout, stderr = Relay(stream), Relay(stream)
+    try:
+        papermill.execute_notebook(
+            notebook,
+            partial,
+            parameters=values,
+            kernel_name=KERNEL,
+            language="python",
+            cwd=root,
+            progress_bar=False,
+            stdout_file=stdout,
+            stderr_file=stderr,
+            start_timeout=_START_TIMEOUT_S,
+        )
+        _publish(partial, copy, notebook)
+    except papermill.PapermillExecutionError as error:
+        _publish(partial, failed, notebook)
+        where = f"cell In [{error.exec_count}] ({_first_line(error.source)})"
+        what = f"{error.ename}: {error.evalue}".strip()
+        raise NotebookError(_stopped(notebook, where, what, failed)) from None
+    except (DeadKernelError, RuntimeError) as error:
+        where = _publish(partial, failed, notebook) if partial.is_file() else "its first cell"
+        what = (
+            "the kernel died; most often the memory was not enough"
+            if isinstance(error, DeadKernelError)
+            else str(error)
+        )
+        raise NotebookError(_stopped(notebook, where, what, failed)) from None
+    finally:
+        stderr.finish()
+        stdout.finish()
+        partial.unlink(missing_ok=True)
+
+
+def _stopped(notebook, where, what, failed):
+    message = f"{notebook.stem} stopped in {where}: {what}"
+    return f"{message}\n  partial copy: {failed}" if failed.is_file() else message
+
+
+def _first_line(source):
+    lines = [line.strip() for line in source.splitlines()]
+    code = [line for line in lines if line and not line.startswith("#")]
+    return (code or [""])[0]
+
+
+def _publish(partial, target, notebook):
+    """Write a tidy copy of `partial` to `target`; return the last cell begun, in words."""
+    import nbformat
+
+    book = nbformat.read(partial, as_version=4)
+    where = _last_begun(book)
+    book.metadata.pop("widgets", None)
+    about = book.metadata.get("papermill", {})
+    about |= {"input_path": f"notebooks/{notebook.name}", "output_path": target.name}
+    for cell in book.cells:
+        for timing in ("papermill", "execution", "ExecuteTime"):
+            cell.metadata.pop(timing, None)
+        if cell.cell_type == "code":
+            cell.outputs = _merged_streams(cell.outputs)
+    with atomic(target) as temporary:
+        nbformat.write(book, temporary)
+    return where
+
+
+def _last_begun(book):
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    times = [cell.metadata.get("papermill", {}).get("start_time") for cell in code]
+    last = max((i for i, time in enumerate(times) if time), default=0)
+    return f"cell In [{last + 1}] ({_first_line(code[last].source)})" if code else "its first cell"
+
+
+def _merged_streams(outputs):
+    """Join neighbouring pieces of one stream; of a progress bar keep the last state only."""
+    merged = []
+    for output in outputs:
+        last = merged[-1] if merged else None
+        if last and output.output_type == "stream" == last.output_type and output.name == last.name:
+            last.text += output.text
+        else:
+            merged.append(output)
+    for output in merged:
+        if output.output_type == "stream":
+            output.text = "\n".join(_last_state(line) for line in output.text.split("\n"))
+    return merged
+
+
+def _last_state(line):
+    states = [state for state in line.split("\r") if state.strip()]
+    return states[-1] if states else ""
+
+
+class Relay:
+    """Text file that shows what a notebook prints, indented.
+
+    On a terminal a progress bar moves in place; in a log only its last state is written.
+    """
+
+    INDENT = "      "
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._live = stream.isatty()
+        self._line = ""
+
+    def write(self, text):
+        """Take the next piece of output."""
+        *complete, self._line = (self._line + text).split("\n")
+        for line in complete:
+            self._show(line, "\n")
+        if self._live and "\r" in self._line:
+            self._show(self._line, "")
+            self._line = "\r" + _last_state(self._line)
+
+    def _show(self, line, end):
+        state = _last_state(line)
+        if state:
+            start = "\r\x1b[K" if self._live else ""  # over a bar that is in the way
+            self._stream.write(f"{start}{self.INDENT}{state}{end}")
+            self._stream.flush()
+
+    def flush(self):
+        """Nothing waits here but a line without its end."""
+
+    def finish(self):
+        """Show a last line without end."""
+        self._show(self._line, "\n")
+        self._line = ""

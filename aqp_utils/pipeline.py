@@ -1,0 +1,268 @@
+"""The series as a batch: order, parameters, what is kept, what is made again."""
+
+import errno
+import importlib.util
+import json
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from aqp_utils import encoder_catalog, execution, parameters
+from aqp_utils.lock import RunError, RunLock
+from aqp_utils.manifest import check_values, ensure_writable, read_manifest, verify
+from aqp_utils.repository import (
+    NOTEBOOKS,
+    code_sha256,
+    declared_parameters,
+    find_root,
+    notebook_path,
+)
+
+COPIES = "notebooks"  # folder of the executed copies in a run
+
+
+@dataclass(frozen=True)
+class Task:
+    """One notebook of a run: where it is, what it writes, the parameters it will have."""
+
+    folder: str
+    reads: str | None
+    notebook: Path
+    values: dict  # of every parameter it declares
+    injected: dict  # those of them that are not left to the notebook
+
+    @property
+    def name(self):
+        return self.notebook.stem
+
+
+def run(preset="default", given=None, out=None, start=None, root=None, stream=None):
+    """Run the notebooks in order, keeping what is already made with these settings and intact.
+
+    Parameters
+    ----------
+    preset : str
+        A key of `parameters.PRESETS`.
+    given : dict, optional
+        Parameters on top of the preset.
+    out : str or Path, optional
+        The run folder; by default the parameter OUT, relative to the repository.
+    start : str, optional
+        Number or name of a notebook ("03"): it and those after it are made again in any case,
+        those before it have to be there.
+    root : Path, optional
+        The repository; found by default.
+    stream : text file, optional
+        Where progress goes; standard output by default.
+
+    Returns
+    -------
+    Path
+        The run folder.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is unknown or not allowed; nothing has been touched then.
+    OSError
+        If the run folder cannot be written or the disk is too small.
+    RunError
+        If another run works there, or what `start` needs is not there.
+    execution.NotebookError
+        If a notebook stops.
+    """
+    stream = stream or sys.stdout
+    root = Path(root).resolve() if root else find_root()
+    values = _absolute_encoder(parameters.resolve(preset, given))
+    out = _run_folder(root, out, values)
+    tasks = plan(root, out, values)
+    first = _start_index(tasks, start)
+    check_possible(tasks)
+    ensure_writable(out)
+    ensure_space(out, tasks)
+    lock = RunLock(out)
+    lock.acquire("a run of the series")
+    try:
+        _require_earlier(out, tasks[:first], start)
+        with execution.private_kernel(out):
+            for index, task in enumerate(tasks):
+                reason = _reason_to_make(root, out, task)
+                if start is not None:
+                    reason = f"--from {start}" if index >= first else None
+                _make_or_keep(root, out, task, reason, f"[{index + 1}/{len(tasks)}]", stream)
+    finally:
+        lock.release()
+    return out
+
+
+def plan(root, out, values):
+    """The `Task`s of the series with every parameter checked.
+
+    Raises
+    ------
+    ValueError
+        If a value is not allowed, or no notebook declares a parameter that was given.
+    """
+    shown = out.relative_to(root) if out.is_relative_to(root) else out
+    batch = {**values, "OUT": shown.as_posix(), "INTERACTIVE": False}
+    tasks, reads = [], None
+    for folder in NOTEBOOKS:
+        notebook = notebook_path(folder, root)
+        declared = declared_parameters(notebook)
+        injected = {name: batch[name] for name in declared if name in batch}
+        tasks.append(Task(folder, reads, notebook, declared | injected, injected))
+        check_values(tasks[-1].values)
+        reads = folder
+    nowhere = [n for n in values if n != "OUT" and not any(n in task.values for task in tasks)]
+    if nowhere:
+        raise ValueError(f"{nowhere[0]}: no notebook has this parameter.")
+    return tasks
+
+
+def check_possible(tasks):
+    """Check what parameters ask for but this machine may lack.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter and what is missing.
+    """
+    values = _all_values(tasks)
+    if values.get("ENCODER", "auto") != "auto":
+        encoder_catalog.resolve(values["ENCODER"])
+    if values.get("LABEL") == "measured" and importlib.util.find_spec("pesq") is None:
+        raise ValueError(
+            "LABEL = 'measured' needs the package pesq: pip install pesq (it compiles C code)."
+        )
+
+
+def ensure_space(out, tasks):
+    """Raise OSError if the disk of `out` cannot hold what a run makes, by a rough estimate."""
+    values = {n: p.default for n, p in parameters.PARAMETERS.items()} | _all_values(tasks)
+    sources = values["N_PER_CONDITION"] * len(values["DEGRADATIONS"])
+    degraded = sources * len(values["SEVERITIES"])
+    clip_bytes = values["DURATION_S"] * 16_000 * 2
+    layers_bytes = 2 * 13 * 768 * 4  # all layers of the embedding, twice while they are collected
+    needed = (sources + degraded) * clip_bytes + degraded * layers_bytes + 60e6
+    free = shutil.disk_usage(out).free
+    if free < needed:
+        sentence = f"this run needs about {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free"
+        raise OSError(errno.ENOSPC, sentence, str(out))
+
+
+def headline(out):
+    """The main numbers in `out`'s metrics.json as one line; what is absent is left out."""
+    metrics = json.loads((out / "05_report" / "metrics.json").read_text(encoding="utf-8"))
+    parts = []
+    for group, key in (
+        ("classification", "accuracy"),
+        ("score", "pcc"),
+        ("score", "srcc"),
+        ("score", "rmse"),
+    ):
+        number = metrics.get(group, {}).get(key)
+        if isinstance(number, dict) and "value" in number:
+            label = key if key == "accuracy" else key.upper()
+            parts.append(f"{label} {number['value']:.3f}" + _interval(number))
+    encoder = metrics.get("encoder", {}).get("name")
+    return " · ".join(parts + ([f"encoder {encoder}"] if encoder else []))
+
+
+def _interval(number):
+    if "low" not in number or "high" not in number:
+        return ""
+    return f" [{number['low']:.3f}, {number['high']:.3f}]"
+
+
+def _run_folder(root, out, values):
+    """`out` is relative to where the user is, the parameter OUT to the repository."""
+    if out is not None:
+        return Path(out).expanduser().resolve()
+    return (root / values.get("OUT", parameters.PARAMETERS["OUT"].default)).resolve()
+
+
+def _absolute_encoder(values):
+    """A folder is given relative to where the user is; the notebooks run elsewhere."""
+    folder = Path(values.get("ENCODER", "")).expanduser()
+    if "ENCODER" in values and folder.is_dir():
+        return {**values, "ENCODER": str(folder.resolve())}
+    return values
+
+
+def _all_values(tasks):
+    return {name: value for task in tasks for name, value in task.values.items()}
+
+
+def _start_index(tasks, start):
+    if start is None:
+        return 0
+    for index, task in enumerate(tasks):
+        if str(start).zfill(2) in (task.name[:2], task.name, task.folder):
+            return index
+    raise ValueError(f"--from {start}: allowed are {', '.join(task.name[:2] for task in tasks)}.")
+
+
+def _require_earlier(out, tasks, start):
+    """Check that what comes before `--from` is there; that its code was edited since is allowed."""
+    for task in tasks:
+        record = verify(out, task.folder)
+        differing = _differences(task, record)
+        if differing:
+            raise RunError(
+                f"{out / task.folder} was made with other settings ({differing})",
+                f"--from {start} needs it as asked for now, run without --from.",
+            )
+
+
+def _make_or_keep(root, out, task, reason, tally, stream):
+    def say(what):
+        print(f"{tally} {task.name}: {what}", file=stream, flush=True)
+
+    if reason is None:
+        return say("unchanged, kept")
+    say(f"running ({reason})")
+    began = time.monotonic()
+    copy = out / COPIES / task.notebook.name
+    execution.execute(task.notebook, copy, task.injected, root, stream)
+    _check_recorded(out, task)
+    return say(f"done in {time.monotonic() - began:.1f} s")
+
+
+def _reason_to_make(root, out, task):
+    """Why the notebook has to run, None if its results are there, intact and as asked for."""
+    if not (out / task.folder / "manifest.json").is_file():
+        return "not made yet"
+    try:
+        record = verify(out, task.folder)
+    except RunError as error:
+        return error.problem.replace(f"{out}/", "")
+    if record["reads"] != task.reads:
+        return f"it read {record['reads']}"
+    differing = _differences(task, record)
+    if differing:
+        return differing
+    if record["code"] != code_sha256(task.folder, root):
+        return "code changed"
+    return None if (out / COPIES / task.notebook.name).is_file() else "no executed copy"
+
+
+def _differences(task, record):
+    """What differs between the recorded parameters and those asked for, "" if nothing does."""
+    was = record["parameters"]
+    return "; ".join(
+        f"{name} {was.get(name)!r}, now {value!r}"
+        for name, value in check_values(task.values).items()
+        if name not in was or was[name] != value
+    )
+
+
+def _check_recorded(out, task):
+    """A notebook that runs but does not record its parameters would be made again for ever."""
+    differing = _differences(task, read_manifest(out, task.folder))
+    if differing:
+        raise RunError(
+            f"{task.name} ran, but did not record its parameters ({differing})",
+            "hand every one of them to Stage.begin.",
+        )
