@@ -1,0 +1,46 @@
+# `make` alone says what there is. Everything happens in .venv; nothing else on the machine changes.
+VENV := .venv
+BIN := $(VENV)/bin/python
+KEY := $(shell cat requirements.lock requirements-test.txt | cksum | cut -d' ' -f1)
+RUN_READY := $(VENV)/ready-to-run-$(KEY)
+TEST_READY := $(VENV)/ready-to-test-$(KEY)
+PIP := $(BIN) -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help run test clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run     install into .venv, run notebooks 01 to 05, say where the results are"
+	@echo "             make run ARGS=\"--preset smoke\"           about a minute"
+	@echo "             make run ARGS=\"-p SEED 1 --out outputs/seed1\""
+	@echo "make test    install, check the code and the notebooks, run the series at smoke"
+	@echo "make clean   remove .venv and caches; results in outputs/ stay"
+	@echo
+	@echo "It needs Python 3.11, 3.12 or 3.13; choose one with PYTHON=/path/to/python3."
+
+run: $(RUN_READY)
+	@$(BIN) -m aqp_utils run $(ARGS)
+
+test: $(TEST_READY)
+	@$(BIN) -m ruff check .
+	@$(BIN) -m pytest $(ARGS)
+
+$(RUN_READY):
+	@python=$$(sh scripts/find_python.sh $(PYTHON)) || { \
+	  echo "aqp: Python 3.11, 3.12 or 3.13 is needed; name one with make PYTHON=/path/to/python3."; \
+	  exit 1; }; \
+	$(BIN) -c "" 2>/dev/null || "$$python" -m venv --clear $(VENV) || { \
+	  echo "aqp: $$python cannot make a virtual environment; on Debian: apt install python3-venv."; \
+	  rm -rf $(VENV); exit 1; }
+	@echo "installing into $(VENV), a few minutes the first time (PyTorch is 5 GB) …"
+	@$(PIP) -r requirements.lock
+	@rm -f $(VENV)/ready-to-*
+	@touch $@
+
+$(TEST_READY): $(RUN_READY)
+	@$(PIP) -r requirements-test.txt -c requirements.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path "./.git/*" -prune -exec rm -rf {} +
