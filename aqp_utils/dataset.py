@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from aqp_utils import quality
 from aqp_utils.audio import read_wav, write_wav
-from aqp_utils.degrade import DEGRADATIONS as KIND_FACTS
-from aqp_utils.degrade import KINDS, degrade, sample_parameter
+from aqp_utils.degrade import DEGRADATIONS, KINDS, degrade, sample_parameter
 from aqp_utils.randomness import rng_for
 from aqp_utils.synth import tone_clip
 from aqp_utils.voice import speech_clip
@@ -44,6 +44,18 @@ def make_clean(folder, n_sources, family, duration_s, seed):
             dict(clip=clip, file=file, source=source, family=family, duration_s=duration_s, **facts)
         )
     return pd.DataFrame(rows)
+
+
+def stream_of(seed, row):
+    """The random stream of one degraded clip; `row` is a mapping or a named tuple of the plan."""
+    row = row._asdict() if hasattr(row, "_asdict") else row
+    return rng_for(seed, "degrade", row["source"], KINDS.index(row["kind"]), row["severity"])
+
+
+def read_pair(folder, row):
+    """Clean and degraded audio of one row (named tuple) of a degraded table, each float64 (n,)."""
+    files = (row.clean_file, row.file)
+    return tuple(read_wav(Path(folder) / file).astype(np.float64) for file in files)
 
 
 def plan_degraded(clean, kinds, severities):
@@ -102,16 +114,16 @@ def make_degraded(folder, plan, label, seed):
     rows = []
     for row in tqdm(plan.to_dict("records"), desc="degraded clips", unit="clip"):
         kind, severity = row["kind"], row["severity"]
-        rng = rng_for(seed, "degrade", row["source"], KINDS.index(kind), severity)
+        rng = stream_of(seed, row)
         parameter = sample_parameter(kind, severity, rng)
-        clean = read_wav(folder / row["clean_file"])
+        clean = read_wav(folder / row["clean_file"]).astype(np.float64)
         degraded = degrade(clean, kind, parameter, rng)
         write_wav(folder / row["file"], degraded)
         rows.append(
             dict(
                 **row,
                 parameter=parameter,
-                unit=KIND_FACTS[kind].unit,
+                unit=DEGRADATIONS[kind].unit,
                 **_labels(label, clean, degraded, kind, parameter, severity),
             )
         )

@@ -1,8 +1,18 @@
-"""Measure on the finished clip what a degradation was asked for: SNR, cutoff, decay time."""
+"""Measure on finished clips what a degradation was asked for: SNR, SDR, cutoff, decay, mix."""
 
 import numpy as np
+import pandas as pd
 
-from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs, set_level_dbfs
+from aqp_utils.dataset import read_pair, stream_of
+from aqp_utils.degrade import (
+    DEGRADATIONS,
+    lowpass,
+    room_impulse_response,
+    sample_parameter,
+    si_sdr_db,
+    stretch_round_trip,
+)
 
 
 def snr_db(clean, degraded):
@@ -32,3 +42,55 @@ def rt60_s(impulse_response):
     use = (decay_db < -5) & (decay_db > -25)
     slope_db_per_s = np.polyfit(np.flatnonzero(use) / SAMPLE_RATE, decay_db[use], 1)[0]
     return -60 / slope_db_per_s
+
+
+def wet_share(clean, degraded):
+    """Share (0-1) of the time-stretch round trip in a clip, by least squares on dry and wet."""
+    wet = np.zeros(len(clean))
+    smeared = set_level_dbfs(stretch_round_trip(clean), rms_dbfs(clean))[: len(clean)]
+    wet[: len(smeared)] = smeared
+    (dry_gain, wet_gain), *_ = np.linalg.lstsq(np.stack([clean, wet], 1), degraded, rcond=None)
+    return wet_gain / (dry_gain + wet_gain)
+
+
+def _measured(row, folder, seed):
+    """What the finished clip of `row` shows; filters and rooms are measured on an impulse."""
+    if row.kind == "lowpass":
+        impulse = np.zeros(SAMPLE_RATE)
+        impulse[len(impulse) // 2] = 1.0
+        return cutoff_hz(lowpass(impulse, row.parameter))
+    if row.kind == "reverb":  # the very room of this clip, from its own random stream
+        rng = stream_of(seed, row)
+        sample_parameter(row.kind, row.severity, rng)
+        return rt60_s(room_impulse_response(row.parameter, rng))
+    on_clips = {"noise": snr_db, "clip": si_sdr_db, "compression": wet_share}
+    return on_clips[row.kind](*read_pair(folder, row))
+
+
+def check_parameters(folder, table, seed):
+    """Measure clips of a degraded folder and put the result beside the request.
+
+    Parameters
+    ----------
+    folder : path
+        The folder `02_degraded`.
+    table : DataFrame
+        Rows of its clips.csv.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        Columns clip, kind, quantity (with unit), requested, measured.
+    """
+    rows = [
+        dict(
+            clip=row.clip,
+            kind=row.kind,
+            quantity=f"{DEGRADATIONS[row.kind].parameter} ({row.unit})",
+            requested=row.parameter,
+            measured=_measured(row, folder, seed),
+        )
+        for row in table.itertuples()
+    ]
+    return pd.DataFrame(rows)

@@ -239,28 +239,23 @@ def compare(clean, degraded, title=""):
 
 
 def pseudo_pesq_curves():
-    """The five label curves with the P.862.2 measurements they rest on and the severity ranges."""
-    table = quality.pseudo_pesq_table()
-    fig, axes = plt.subplots(1, len(KINDS), figsize=(13, 3.1), sharey=True)
+    """The five label curves, the P.862.2 measurements they rest on and the severity ranges."""
+    table = quality.pseudo_pesq_table()["kinds"]
+    fig, axes = plt.subplots(1, len(KINDS), figsize=(13, 3.2), sharey=True)
     for ax, kind in zip(axes, KINDS, strict=True):
         facts = DEGRADATIONS[kind]
         for severity, ends in SEVERITY_RANGES[kind].items():
             ax.axvspan(*sorted(ends), color=SEVERITY_COLORS[severity], alpha=0.25, lw=0)
-        for (source, points), marker in zip(
-            table[table.kind == kind].groupby("source", sort=False), "os", strict=False
+        for (source, points), color in zip(
+            table[kind]["measured"].items(), ("0.15", "0.6", "0.75"), strict=False
         ):
-            ax.errorbar(
-                points.parameter,
-                points.score_mean,
-                points.score_sd,
-                fmt=marker,
-                ms=4,
-                lw=0.8,
-                color="0.2" if marker == "o" else "0.6",
-                label=source,
-            )
-        span = table[table.kind == kind].parameter
-        grid = np.linspace(span.min(), span.max(), 300)
+            _measured_points(ax, source, points, color)
+        ends = table[kind]["knots"]["parameter"]
+        grid = (
+            np.geomspace(*ends[:: len(ends) - 1], 300)
+            if facts.log_axis
+            else np.linspace(*ends[:: len(ends) - 1], 300)
+        )
         ax.plot(grid, quality.pseudo_pesq(kind, grid), color="black", lw=1.5, label="pseudo-PESQ")
         ax.set(title=kind, xlabel=f"{facts.parameter} ({facts.unit})", ylim=(0.9, 4.6))
         if facts.log_axis:
@@ -269,6 +264,15 @@ def pseudo_pesq_curves():
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return fig
+
+
+def _measured_points(ax, source, points, color):
+    """Mean ± sd over clips of measured P.862.2, on the scale, at every value of the grid."""
+    mean = quality.to_scale(points["p862_2_mean"])
+    per_unit = np.diff(quality.SCALE) / np.diff(quality.P862_2_RANGE)
+    sd = per_unit * np.array(points["p862_2_sd"])
+    label = f"{source} ({points['n_clips']} clips, mean ± sd)"
+    ax.errorbar(points["grid"], mean, sd, fmt="o", ms=3.5, lw=0.8, color=color, label=label)
 
 
 def score_strips(table, kinds=KINDS, column="score"):

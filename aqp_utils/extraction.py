@@ -1,0 +1,55 @@
+"""Features and embeddings of a folder of clips: progress, and resumed where a run was cut off."""
+
+import numpy as np
+
+from aqp_utils.audio import read_wav
+from aqp_utils.checkpoint import map_chunks
+from aqp_utils.features import extract
+from aqp_utils.storage import sha256
+
+_CHUNK = 40  # clips per checkpoint
+
+
+def features_of(files, feature_set, checkpoints, label=None):
+    """The 19 features of each file.
+
+    Parameters
+    ----------
+    files : list of Path
+    feature_set : str
+        "psychoacoustic" or "classic".
+    checkpoints : Path
+        `Stage.checkpoints`.
+    label : str, optional
+        Shown in the progress bar; default: the name of the set.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 19)
+    """
+    return map_chunks(
+        checkpoints,
+        [f"{sha256(file)} {feature_set}" for file in files],
+        lambda indices: extract([files[i] for i in indices], feature_set, progress=False),
+        chunk=_CHUNK,
+        label=label or f"{feature_set} features",
+    )
+
+
+def embeddings_of(files, encoder, checkpoints, batch_size=8, label="embeddings"):
+    """Embedding of each file at the encoder's layer, and the mean of every layer.
+
+    Returns
+    -------
+    embedding : ndarray of float32, shape (n, 768)
+    layers : ndarray of float32, shape (n, n_layers + 1, 768)
+    """
+    about = f"{encoder.weights_sha256} {encoder.layer} {encoder.pooling} {batch_size}"
+
+    def compute(indices):
+        embedding, layers = encoder.embed_both([read_wav(files[i]) for i in indices], batch_size)
+        return np.concatenate([embedding[:, None], layers], axis=1)
+
+    keys = [f"{sha256(file)} {about}" for file in files]
+    rows = map_chunks(checkpoints, keys, compute, chunk=_CHUNK, label=label)
+    return rows[:, 0], rows[:, 1:]
