@@ -38,6 +38,7 @@ class RunLock:
         self.out = Path(out).resolve()
         self._lock = FileLock(self.out / ".lock", timeout=0, is_singleton=True)
         self._holder = self.out / ".lock.json"
+        self._taken = False
 
     def acquire(self, what):
         """Take the lock for `what` (a few words), or raise `RunError` naming who has it."""
@@ -47,6 +48,7 @@ class RunLock:
             self._lock.acquire()
         except Timeout:
             raise RunError(f"{self.out} is in use by {self._describe_holder()}.") from None
+        self._taken = True
         write_json(
             self._holder,
             {
@@ -58,8 +60,9 @@ class RunLock:
         )
 
     def release(self):
-        """Give the lock back; nothing happens if it is not held."""
-        if self._lock.is_locked:
+        """Give the lock back; nothing happens if this object did not take it."""
+        if self._taken:
+            self._taken = False
             self._holder.unlink(missing_ok=True)
             self._lock.release(force=True)
 
