@@ -172,6 +172,8 @@ def harmonics_to_noise_db(audio):
     correlation = fft.irfft(power, n_fft * oversampling, axis=1)
     energy = correlation[:-1, 0]
     active = energy > energy.max() * 1e-4  # within 40 dB of the loudest frame
+    if not active.any():  # a click at the very end, where no frame reaches
+        return -HNR_LIMIT_DB
     lags = slice(SAMPLE_RATE * oversampling // 500, SAMPLE_RATE * oversampling // 75 + 1)
     normalised = correlation[:-1][active][:, lags] / energy[active, np.newaxis]
     window = correlation[-1, lags] / correlation[-1, 0]
