@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.audio import SAMPLE_RATE, rms_dbfs, set_level_dbfs
 from aqp_utils.degrade import KINDS, degrade
 from aqp_utils.randomness import rng_for
 from aqp_utils.synth import tone_clip
+from aqp_utils.voice import speech_clip
 
 VERSIONS = 5  # version 0 is the clean source, 1 to 4 are damaged
 TWICE_DAMAGED = 0.25  # share of damaged versions that get a second, different damage
+TILTED = 0.5  # share of the sources that a tilted spectrum is given, as microphones do
+TILT_RANGE_DB_PER_OCTAVE = (-4.0, 4.0)
 FAMILIES = ("tones", "speech")
 
 # Wider than the study's severities and without gaps between them, so that the encoder meets every
@@ -52,9 +55,15 @@ def clean_source(family, duration_s, rng):
     """A clean clip of one family, ``"tones"`` or ``"speech"``, shape (n,)."""
     if family == "tones":
         return tone_clip(duration_s, rng)[0]
-    from aqp_utils.voice import speech_clip
-
     return speech_clip(duration_s, rng)[0]
+
+
+def tilted(audio, db_per_octave):
+    """Tilt the spectrum of `audio` (n,) about 1 kHz; same level."""
+    frequency_hz = np.maximum(np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE), 100.0)
+    gain_db = db_per_octave * np.log2(frequency_hz / 1000)
+    shaped = np.fft.irfft(np.fft.rfft(audio) * 10 ** (gain_db / 20), len(audio))
+    return set_level_dbfs(shaped, rms_dbfs(audio))
 
 
 def versions_of_source(seed, index, family, duration_s):
@@ -65,7 +74,10 @@ def versions_of_source(seed, index, family, duration_s):
     ndarray of int16, shape (VERSIONS, n)
         Scaled to a common peak; the encoder normalises its input, so level carries nothing.
     """
-    clean = clean_source(family, duration_s, rng_for(seed, "pretrain", index))
+    rng = rng_for(seed, "pretrain", index)
+    clean = clean_source(family, duration_s, rng)
+    if rng.random() < TILTED:
+        clean = tilted(clean, rng.uniform(*TILT_RANGE_DB_PER_OCTAVE))
     rows = [clean]
     for version in range(1, VERSIONS):
         rows.append(damaged(clean, rng_for(seed, "pretrain", index, version)))
