@@ -121,11 +121,11 @@ KINDS = tuple(DEGRADATIONS)
 # The parameter of a clip is drawn inside the range of its severity. The ranges are set so that the
 # scores of quality.pseudo_pesq fall into the same three separate bands for every kind.
 SEVERITY_RANGES = {
-    "noise": {1: (44.0, 38.0), 2: (32.0, 28.0), 3: (20.0, 12.0)},
-    "clip": {1: (35.0, 30.0), 2: (22.0, 18.0), 3: (12.0, 8.0)},
-    "lowpass": {1: (4000.0, 3200.0), 2: (1300.0, 900.0), 3: (450.0, 300.0)},
-    "reverb": {1: (0.12, 0.16), 2: (0.26, 0.34), 3: (0.55, 0.8)},
-    "compression": {1: (0.06, 0.12), 2: (0.3, 0.4), 3: (0.65, 0.85)},
+    "noise": {1: (50.0, 41.0), 2: (35.0, 30.0), 3: (25.0, 17.0)},
+    "clip": {1: (35.0, 25.0), 2: (20.0, 15.0), 3: (11.0, 8.0)},
+    "lowpass": {1: (4000.0, 2500.0), 2: (1500.0, 550.0), 3: (330.0, 240.0)},
+    "reverb": {1: (0.13, 0.2), 2: (0.25, 0.33), 3: (0.42, 0.7)},
+    "compression": {1: (0.04, 0.12), 2: (0.19, 0.31), 3: (0.45, 0.8)},
 }
 
 
