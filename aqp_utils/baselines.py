@@ -13,9 +13,8 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from aqp_utils.network import LABEL_SCALE
 from aqp_utils.prediction import Prediction
-from aqp_utils.quality import CLASSES
+from aqp_utils.quality import CLASSES, SCALE
 
 ALPHAS = np.logspace(-1, 5, 7)  # ridge penalties tried; inputs have unit variance
 FOLDS = 5  # of the search for the penalty
@@ -55,7 +54,7 @@ class Ridge:
         return Prediction(
             np.full((len(clips), len(CLASSES)), np.nan),
             self.classifier.predict(features).tolist(),
-            np.clip(self.regressor.predict(features), *LABEL_SCALE),
+            np.clip(self.regressor.predict(features), *SCALE),
         )
 
 
@@ -121,4 +120,4 @@ def _class_shares(quality):
 
 def _from_probabilities(probabilities, score):
     quality = [CLASSES[index] for index in probabilities.argmax(axis=1)]
-    return Prediction(probabilities, quality, np.clip(score, *LABEL_SCALE))
+    return Prediction(probabilities, quality, np.clip(score, *SCALE))

@@ -19,11 +19,11 @@ CLIP, CONDITION = "clip", "condition"  # level at which a metric is taken, named
 def pearson(true, predicted):
     """Pearson correlation (PCC, ITU-T P.1401 §7.5.3) of two arrays, shape (n,).
 
-    NaN if there are fewer than two values or either array is constant: a constant prediction says
-    nothing about order, and 0 would claim that it had been tried.
+    NaN if there are fewer than two values, one is NaN, or either array is constant: a constant
+    prediction says nothing about order, and 0 would claim that it had been tried.
     """
     true, predicted = np.asarray(true, dtype=float), np.asarray(predicted, dtype=float)
-    if len(true) < 2 or np.ptp(true) == 0 or np.ptp(predicted) == 0:
+    if len(true) < 2 or not (np.ptp(true) > 0 and np.ptp(predicted) > 0):
         return np.nan
     true, predicted = true - true.mean(), predicted - predicted.mean()
     norm = np.sqrt(np.sum(true**2)) * np.sqrt(np.sum(predicted**2))
@@ -98,15 +98,17 @@ def regression_metrics(true, predicted, ci95=None):
     Returns
     -------
     dict of float
-        mae, mse, rmse (over n), pcc, srcc, rmse_mapped (over n − 2).
+        bias (mean of predicted minus true), mae, mse, rmse (over n), pcc, srcc, rmse_mapped
+        (over n − 2). All NaN without clips, or if a prediction is NaN: none is left out silently.
     """
     true, predicted = np.asarray(true, dtype=float), np.asarray(predicted, dtype=float)
-    if len(true) == 0:
-        names = ("mae", "mse", "rmse", "pcc", "srcc", "rmse_mapped")
+    if len(true) == 0 or np.isnan(predicted).any():
+        names = ("bias", "mae", "mse", "rmse", "pcc", "srcc", "rmse_mapped")
         return dict.fromkeys(names if ci95 is None else (*names, "rmse_star"), np.nan)
     error = predicted - true
     mse = float(np.mean(error**2))
     metrics = {
+        "bias": float(np.mean(error)),
         "mae": float(np.mean(np.abs(error))),
         "mse": mse,
         "rmse": float(np.sqrt(mse)),
@@ -188,12 +190,13 @@ def classification_metrics(true, predicted):
     -------
     dict of float
         accuracy; macro_f1 (mean over the classes that occur or are predicted); ordinal_error
-        (mean distance in classes); off_by_two (share of low taken for high or the reverse).
+        (mean distance in classes); off_by_two (share of low taken for high or the reverse). All
+        NaN without clips, or if predicted classes are missing (None or NaN).
     """
+    if len(true) == 0 or pd.isna(predicted).any():
+        return dict.fromkeys(("accuracy", "macro_f1", "ordinal_error", "off_by_two"), np.nan)
     true, predicted = class_indices(true), class_indices(predicted)
     distance = np.abs(true - predicted)
-    if len(distance) == 0:
-        return dict.fromkeys(("accuracy", "macro_f1", "ordinal_error", "off_by_two"), np.nan)
     counts = _confusion(true, predicted)
     f1 = _ratio(2 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1))
     return {

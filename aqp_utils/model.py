@@ -14,13 +14,12 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from aqp_utils.network import LABEL_SCALE, Examples, MultiTaskNet, fit, train
+from aqp_utils.network import Examples, MultiTaskNet, fit, train
 from aqp_utils.prediction import Prediction, prediction_table
-from aqp_utils.quality import CLASSES
+from aqp_utils.quality import CLASSES, SCALE
 from aqp_utils.storage import atomic, write_json
 
 __all__ = [
-    "LABEL_SCALE",
     "Examples",
     "MultiTaskNet",
     "Prediction",
@@ -90,7 +89,7 @@ class QualityModel:
             logits, score = self.network(inputs)
         probabilities = logits.double().softmax(1).numpy()
         quality = [CLASSES[index] for index in probabilities.argmax(1)]
-        return Prediction(probabilities, quality, np.clip(score.double().numpy(), *LABEL_SCALE))
+        return Prediction(probabilities, quality, np.clip(score.double().numpy(), *SCALE))
 
 
 def save_model(folder, model, scaler, about):
@@ -119,7 +118,7 @@ def save_model(folder, model, scaler, about):
         "architecture": model.architecture,
         "scaler": {"mean": scaler.mean_, "scale": scaler.scale_},
         "classes": list(CLASSES),
-        "label_scale": list(LABEL_SCALE),
+        "label_scale": list(SCALE),
         "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest()},
     }
     if taken := sorted(fixed.keys() & about.keys()):
@@ -205,8 +204,8 @@ def _read_description(path):
         raise ValueError(f"{path} is not JSON ({error}): train the model again.") from None
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} lacks an entry ({error}): train the model again.") from None
-    if classes != tuple(CLASSES) or tuple(description["label_scale"]) != LABEL_SCALE:
-        raise ValueError(f"{path}: classes must be {list(CLASSES)} on the scale {LABEL_SCALE}.")
+    if classes != tuple(CLASSES) or tuple(description["label_scale"]) != SCALE:
+        raise ValueError(f"{path}: classes must be {list(CLASSES)} on the scale {SCALE}.")
     if mean.shape != (n_inputs,) or scale.shape != (n_inputs,) or not np.all(scale > 0):
         raise ValueError(f"{path}: the scaler must hold {n_inputs} means and positive scales.")
     return description

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-LABEL_SCALE = (1.0, 4.5)  # pseudo-PESQ; predictions are clipped to it
+from aqp_utils.quality import SCALE
 
 
 class Examples(NamedTuple):
@@ -74,7 +74,7 @@ class MultiTaskNet(nn.Module):
 
     def forward(self, x):
         """Map inputs (b, n_inputs) to logits (b, n_classes) and unclipped scores (b,)."""
-        low, high = LABEL_SCALE
+        low, high = SCALE
         hidden = self.body(x)
         centred = self.score_head(hidden).squeeze(-1)
         return self.class_head(hidden), (low + high) / 2 + (high - low) / 2 * centred

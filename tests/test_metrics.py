@@ -95,6 +95,7 @@ def test_unknown_class_is_named():
 def test_rmse_by_hand():
     got = metrics.regression_metrics([1, 2, 3], [1, 2, 6])
     assert (got["mae"], got["mse"], got["rmse"]) == (1.0, 3.0, pytest.approx(np.sqrt(3)))
+    assert metrics.regression_metrics([1, 2, 3], [1, 2, 0])["bias"] == -1
 
 
 def test_first_order_mapping_is_least_squares(rng):
@@ -192,6 +193,16 @@ def test_degenerate_input_is_nan_without_a_warning(rng):
     assert np.isnan(each["precision"]["high"]) and each["f1"]["high"] == 0
     assert np.isnan([one["pcc"], one["rmse_mapped"], one["monotone"]]).all()
     assert np.isnan([none["accuracy"], none["mae"], none["ece"]]).all()
+
+
+def test_missing_predictions_are_nan_not_wrong(rng):
+    table = predictions(rng)
+    no_class = metrics.clip_metrics(table.assign(predicted_quality=None))
+    assert np.isnan(no_class["accuracy"]) and no_class["mae"] > 0
+    table.loc[3, "predicted_score"] = np.nan
+    no_score = metrics.clip_metrics(table)
+    assert np.isnan([no_score["mae"], no_score["srcc"], no_score["rmse_mapped"]]).all()
+    assert no_score["accuracy"] > 0
 
 
 def test_perfect_predictions(rng):
