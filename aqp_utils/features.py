@@ -50,7 +50,7 @@ def extract_one(path, feature_set):
         raise ValueError(f"{path}: {error}") from error
 
 
-def extract(files, feature_set, n_jobs=2):
+def extract(files, feature_set, n_jobs=2, progress=True):
     """Features of many WAV files; order and values do not depend on `n_jobs`.
 
     Parameters
@@ -60,6 +60,8 @@ def extract(files, feature_set, n_jobs=2):
         A key of `FEATURE_SETS`.
     n_jobs : int
         Processes.
+    progress : bool
+        Show a bar.
 
     Returns
     -------
@@ -73,8 +75,9 @@ def extract(files, feature_set, n_jobs=2):
     n_features = len(feature_names(feature_set))
     jobs = (delayed(extract_one)(path, feature_set) for path in files)
     rows = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
-    progress = tqdm(rows, total=len(files), desc=f"{feature_set} features", unit="clip")
-    return np.array(list(progress)).reshape(-1, n_features)
+    if progress:
+        rows = tqdm(rows, total=len(files), desc=f"{feature_set} features", unit="clip")
+    return np.array(list(rows)).reshape(-1, n_features)
 
 
 @cache
