@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -13,6 +14,14 @@ from aqp_utils.storage import atomic
 
 KERNEL = "aqp-batch"
 _START_TIMEOUT_S = 180
+
+# What the kernel's process writes besides its cells' output (warnings of its own, tracebacks when
+# it is interrupted) goes to a log and not between the lines of the run.
+_LAUNCHER = """
+import os, runpy
+os.dup2(os.open({log!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
+"""
 
 
 class NotebookError(RunError):
@@ -29,6 +38,11 @@ def private_kernel(out):
     ----------
     out : Path
         The run folder, whose lock the caller holds for the notebooks.
+
+    Yields
+    ------
+    Path
+        Log of what the kernels' processes say of themselves.
     """
     with tempfile.TemporaryDirectory(prefix="aqp-jupyter-") as folder:
         spec = Path(folder) / "kernels" / KERNEL
@@ -38,7 +52,7 @@ def private_kernel(out):
         before = {name: os.environ.get(name) for name in ours}
         os.environ.update(ours)
         try:
-            yield
+            yield Path(folder) / "kernel.log"
         finally:
             for name, value in before.items():
                 if value is None:
@@ -50,10 +64,9 @@ def private_kernel(out):
 def _kernel_spec(folder, out):
     search_path = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
-        # 40 = errors only: some versions warn about every local socket.
         "argv": [
-            *(sys.executable, "-m", "ipykernel_launcher"),
-            *("-f", "{connection_file}", "--log-level=40"),
+            *(sys.executable, "-c", _LAUNCHER.format(log=str(Path(folder) / "kernel.log"))),
+            *("-f", "{connection_file}"),
         ],
         "display_name": "aqp",
         "language": "python",
@@ -70,7 +83,7 @@ def _kernel_spec(folder, out):
     }
 
 
-def execute(notebook, copy, values, root, stream):
+def execute(notebook, copy, values, root, stream, log):
     """Run `notebook` in `root` with `values` injected; leave the executed `copy`.
 
     Parameters
@@ -82,6 +95,8 @@ def execute(notebook, copy, values, root, stream):
         Parameters to inject.
     stream : text file
         Where what the cells print is shown.
+    log : Path
+        Where the kernel speaks of itself; see `private_kernel`.
 
     Raises
     ------
@@ -96,6 +111,7 @@ def execute(notebook, copy, values, root, stream):
     for path in (copy, failed, partial):
         path.unlink(missing_ok=True)
     copy.parent.mkdir(exist_ok=True)
+    logging.getLogger("papermill").addHandler(logging.NullHandler())  # errors are raised, below
     stdout, stderr = Relay(stream), Relay(stream)
     try:
         papermill.execute_notebook(
@@ -118,11 +134,9 @@ def execute(notebook, copy, values, root, stream):
         raise NotebookError(_stopped(notebook, where, what, failed)) from None
     except (DeadKernelError, RuntimeError) as error:
         where = _publish(partial, failed, notebook) if partial.is_file() else "its first cell"
-        what = (
-            "the kernel died; most often the memory was not enough"
-            if isinstance(error, DeadKernelError)
-            else str(error)
-        )
+        what = f"{str(error).rstrip('.')}; {_last_words(log)}"
+        if isinstance(error, DeadKernelError):
+            what = "the kernel died; most often the memory was not enough"
         raise NotebookError(_stopped(notebook, where, what, failed)) from None
     finally:
         stderr.finish()
@@ -133,6 +147,11 @@ def execute(notebook, copy, values, root, stream):
 def _stopped(notebook, where, what, failed):
     message = f"{notebook.stem} stopped in {where}: {what}"
     return f"{message}\n  partial copy: {failed}" if failed.is_file() else message
+
+
+def _last_words(log):
+    lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 def _first_line(source):

@@ -86,12 +86,7 @@ def run(preset="default", given=None, out=None, start=None, root=None, stream=No
     lock.acquire("a run of the series")
     try:
         _require_earlier(out, tasks[:first], start)
-        with execution.private_kernel(out):
-            for index, task in enumerate(tasks):
-                reason = _reason_to_make(root, out, task)
-                if start is not None:
-                    reason = f"--from {start}" if index >= first else None
-                _make_or_keep(root, out, task, reason, f"[{index + 1}/{len(tasks)}]", stream)
+        _run_tasks(root, out, tasks, None if start is None else first, stream)
     finally:
         lock.release()
     return out
@@ -216,18 +211,24 @@ def _require_earlier(out, tasks, start):
             )
 
 
-def _make_or_keep(root, out, task, reason, tally, stream):
-    def say(what):
-        print(f"{tally} {task.name}: {what}", file=stream, flush=True)
-
-    if reason is None:
-        return say("unchanged, kept")
-    say(f"running ({reason})")
-    began = time.monotonic()
-    copy = out / COPIES / task.notebook.name
-    execution.execute(task.notebook, copy, task.injected, root, stream)
-    _check_recorded(out, task)
-    return say(f"done in {time.monotonic() - began:.1f} s")
+def _run_tasks(root, out, tasks, forced_from, stream):
+    """Make or keep one after the other; from index `forced_from` on, if given, make them all."""
+    with execution.private_kernel(out) as log:
+        for index, task in enumerate(tasks):
+            tally = f"[{index + 1}/{len(tasks)}] {task.name}:"
+            if forced_from is None:
+                reason = _reason_to_make(root, out, task)
+            else:
+                reason = "--from" if index >= forced_from else None
+            if reason is None:
+                print(tally, "unchanged, kept", file=stream, flush=True)
+                continue
+            print(tally, f"running ({reason})", file=stream, flush=True)
+            began = time.monotonic()
+            copy = out / COPIES / task.notebook.name
+            execution.execute(task.notebook, copy, task.injected, root, stream, log)
+            _check_recorded(out, task)
+            print(tally, f"done in {time.monotonic() - began:.1f} s", file=stream, flush=True)
 
 
 def _reason_to_make(root, out, task):

@@ -1,0 +1,240 @@
+"""The five notebooks: their form, then the series at smoke."""
+
+import ast
+import importlib.util
+import io
+import json
+import math
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from aqp_utils import pipeline
+from aqp_utils.parameters import PARAMETERS
+from aqp_utils.repository import NOTEBOOKS, declared_parameters
+from aqp_utils.storage import sha256
+
+ROOT = Path(__file__).resolve().parents[1]
+PATHS = [ROOT / "notebooks" / f"{name}.ipynb" for name in NOTEBOOKS.values()]
+LONGEST_CELL = 25  # lines
+
+spec = importlib.util.spec_from_file_location("stamp", ROOT / "scripts" / "stamp_notebooks.py")
+stamp = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(stamp)
+
+
+@pytest.fixture(params=PATHS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def book(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code(book):
+    return [cell for cell in book.cells if cell.cell_type == "code"]
+
+
+def tagged(book, tag):
+    return [cell for cell in code(book) if tag in cell.metadata.get("tags", [])]
+
+
+def test_there_are_these_five():
+    assert sorted((ROOT / "notebooks").glob("*.ipynb")) == sorted(PATHS)
+
+
+def test_valid_with_ids_and_nothing_executed(book):
+    nbformat.validate(book)
+    assert (book.nbformat, book.nbformat_minor) >= (4, 5)
+    ids = [cell.id for cell in book.cells]
+    assert len(set(ids)) == len(ids)
+    assert "widgets" not in book.metadata
+    for cell in code(book):
+        assert cell.outputs == [] and cell.execution_count is None, cell.source
+
+
+def test_badge_and_bootstrap_are_the_stamped_ones(path, book):
+    assert f"/notebooks/{path.name})" in book.cells[0].source
+    assert book.cells[0].source.count("colab.research.google.com/github") == 1
+    again = "run python scripts/stamp_notebooks.py"
+    assert nbformat.writes(stamp.stamped(book, path.name)) == nbformat.writes(book), again
+    assert len(tagged(book, "bootstrap")) == 1
+    others = [cell for cell in code(book) if cell not in tagged(book, "bootstrap")]
+    assert not any("google.colab" in cell.source for cell in others)
+
+
+def test_the_bootstrap_is_short_and_compiles():
+    source = stamp.BOOTSTRAP.format(**stamp.address())
+    ast.parse(source)
+    assert len(source.splitlines()) <= 18
+    assert re.fullmatch(r"[\w.-]+/[\w.-]+", stamp.address()["repository"])
+
+
+def test_parameters_are_the_declared_ones_with_comments(path, book):
+    values = declared_parameters(path)  # one cell, literals only
+    for name, value in values.items():
+        assert name in PARAMETERS, f"{name} is not in aqp_utils/parameters.py"
+        assert value == PARAMETERS[name].default, name
+        assert type(value) is type(PARAMETERS[name].default), name
+    assert {"OUT", "SEED", "INTERACTIVE"} <= set(values)
+    (cell,) = tagged(book, "parameters")
+    lines = cell.source.split("\n")
+    for statement in ast.parse(cell.source).body:
+        assert re.search(r"#\s*\w", lines[statement.end_lineno - 1]), lines[statement.lineno - 1]
+
+
+def test_cells_are_short_and_start_with_words(book):
+    assert re.match(r"# 0\d · \w+", book.cells[0].source)
+    for cell in code(book):
+        assert len(cell.source.splitlines()) <= LONGEST_CELL, cell.source
+        assert cell.source.strip(), "an empty code cell"
+
+
+def test_every_notebook_begins_and_finishes_its_stage(path, book):
+    folder = {name: folder for folder, name in NOTEBOOKS.items()}[path.stem]
+    source = "\n".join(cell.source for cell in code(book))
+    assert source.count("Stage.begin(") == 1 and f'"{folder}"' in source
+    assert source.count(".finish()") == 1
+
+
+def test_links_to_other_notebooks_exist(book):
+    for cell in book.cells:
+        for target in re.findall(r"\]\((\w+\.ipynb)\)", cell.source):
+            assert (ROOT / "notebooks" / target).is_file(), target
+
+
+# The series at smoke. One run serves all tests below; those that change something copy it.
+
+
+def run_series(out, **given):
+    stream = io.StringIO()
+    pipeline.run("smoke", given, out, root=ROOT, stream=stream)
+    return stream.getvalue()
+
+
+def made(text):
+    return re.findall(r"(\w+): done", text)
+
+
+@pytest.fixture(scope="module")
+def offline():
+    """Tests never wait for a model hub."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory, offline):
+    out = tmp_path_factory.mktemp("series") / "run"
+    assert made(run_series(out)) == list(NOTEBOOKS.values())
+    return out
+
+
+@pytest.fixture
+def changeable(series, tmp_path):
+    return shutil.copytree(series, tmp_path / "run")
+
+
+def numbers(value, where=""):
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from numbers(item, f"{where}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from numbers(item, f"{where}[{index}]")
+    elif isinstance(value, float):
+        yield where, value
+
+
+def test_metrics_are_there_finite_and_plausible(series):
+    metrics = json.loads((series / "05_report" / "metrics.json").read_text())
+    for where, number in numbers(metrics):
+        assert math.isfinite(number), where
+    accuracy = metrics["classification"]["accuracy"]
+    assert 0 <= accuracy["low"] <= accuracy["value"] <= accuracy["high"] <= 1
+    for name in ("pcc", "srcc"):
+        assert -1 <= metrics["score"][name]["value"] <= 1
+    assert 0 < metrics["score"]["rmse"]["value"] < 3.5
+    assert metrics["encoder"]["name"] in ("embedded", "random", "facebook/wav2vec2-base")
+
+
+def test_folders_hold_what_the_next_notebook_needs(series):
+    clips = pd.read_csv(series / "02_degraded" / "clips.csv")
+    assert len(clips) == 5 * 2 * 3 and clips.groupby(["kind", "severity"]).size().eq(2).all()
+    assert clips.score.between(1.0, 4.5).all()
+    features = np.load(series / "03_features" / "features.npz", allow_pickle=False)
+    assert list(features["clip"]) == list(clips.clip)
+    for name, width in (("psychoacoustic", 19), ("classic", 19), ("embedding", 768)):
+        assert features[name].shape == (30, width) and np.isfinite(features[name]).all(), name
+    split = pd.read_csv(series / "04_model" / "split.csv")
+    assert split.groupby("source").part.nunique().eq(1).all()
+    predictions = pd.read_csv(series / "05_report" / "predictions.csv")
+    probabilities = predictions[["p_low", "p_medium", "p_high"]].sum(axis=1)
+    np.testing.assert_allclose(probabilities, 1, atol=1e-5)
+
+
+def test_executed_copies_have_pictures_and_no_widget_state(series):
+    for name in NOTEBOOKS.values():
+        book = nbformat.read(series / "notebooks" / f"{name}.ipynb", as_version=4)
+        nbformat.validate(book)
+        outputs = [output for cell in code(book) for output in cell.outputs]
+        kinds = {kind for output in outputs for kind in output.get("data", {})}
+        assert "image/png" in kinds, f"{name} shows no picture"
+        assert "application/vnd.jupyter.widget-view+json" not in kinds
+        assert "widgets" not in book.metadata
+        assert not any(output.output_type == "error" for output in outputs)
+
+
+def test_the_report_stands_alone(series):
+    page = (series / "05_report" / "report.html").read_text(encoding="utf-8")
+    assert "data:image/" in page and "<audio" in page
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//[^"']+\.(?:js|css)""", page)
+    assert not re.search(r"""src=["'](?!data:)""", page)
+    assert list((series / "05_report" / "figures").glob("*.png"))
+
+
+def test_nothing_half_written_or_temporary_stays(series):
+    names = [path.name for path in series.rglob("*")]
+    assert not [n for n in names if n.endswith((".part", ".failed.ipynb")) or n == "checkpoints"]
+
+
+def test_a_second_run_keeps_everything(changeable, offline):
+    text = run_series(changeable)
+    assert text.count("unchanged, kept") == 5, text
+
+
+def test_a_changed_parameter_remakes_what_depends_on_it(changeable, offline):
+    assert made(run_series(changeable, EPOCHS=3)) == ["04_train", "05_evaluate"]
+
+
+def test_a_flipped_byte_in_a_clip_remakes_that_folder_as_it_was(changeable, series, offline):
+    clip = sorted((changeable / "02_degraded" / "clips").glob("*.wav"))[7]
+    content = bytearray(clip.read_bytes())
+    content[1000] ^= 1
+    clip.write_bytes(content)
+    text = run_series(changeable)
+    assert "02_degrade: running (this file was changed since it was made" in text
+    assert "01_synthesize: unchanged" in text and clip.name in text
+    for name in ("01_clean/clips.csv", "02_degraded/clips.csv", "05_report/metrics.json"):
+        assert sha256(changeable / name) == sha256(series / name), name
+
+
+def test_the_same_seed_gives_the_same_bits(series, tmp_path, offline):
+    run_series(tmp_path / "again")
+    for name in (
+        "01_clean/clips.csv",
+        "02_degraded/clips.csv",
+        "03_features/features.npz",
+        "04_model/split.csv",
+        "05_report/metrics.json",
+        "05_report/predictions.csv",
+    ):
+        assert sha256(tmp_path / "again" / name) == sha256(series / name), name
