@@ -89,7 +89,7 @@ def _encoder(v):
 
 
 def _layer(v):
-    return v == "default" or _integer(-100, 99)(v)
+    return v is None or _integer(-100, 99)(v)
 
 
 def _device(v):
@@ -188,10 +188,10 @@ PARAMETERS = {
         ),
         Parameter(
             "LAYER",
-            -1,
+            None,
             "",
             "hidden state that is pooled: 0 is the input of the first layer, -1 the top",
-            "default (what suits the encoder) and integers from -100 to 99",
+            "None (what suits the encoder) and integers from -100 to 99",
             _layer,
         ),
         Parameter(
