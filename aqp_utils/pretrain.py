@@ -7,6 +7,7 @@ the targets of `aqp_utils.pretrain_targets`. Notebook 00 explains and runs it.
 import csv
 import json
 import math
+import platform
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from tqdm import tqdm
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from aqp_utils.audio import SAMPLE_RATE
-from aqp_utils.encoder import SMALL_SHAPE
+from aqp_utils.encoder import SMALL_SHAPE, sha256_of_files
 from aqp_utils.pretrain_targets import (
     FRAMES_PER_STEP,
     N_MELS,
@@ -294,12 +295,70 @@ def write_history(path, rows):
         writer.writerows(rows)
 
 
-def export(pretrainer, folder):
-    """Save the encoder as `transformers` does, in float16; returns the sha256 of its weights."""
-    from aqp_utils.encoder import sha256_of_files
+def export(pretrainer, folder, about):
+    """Save the encoder as `transformers` does, in float16, with a card.
 
+    Parameters
+    ----------
+    pretrainer : Pretrainer
+    folder : path-like
+        Gets model.safetensors, config.json and card.json.
+    about : dict
+        What the card says of the training, as made by `account_of`.
+
+    Returns
+    -------
+    dict
+        The card.
+    """
     folder = Path(folder)
     model = Wav2Vec2Model(Wav2Vec2Config(**SMALL_SHAPE))
     model.load_state_dict(pretrainer.encoder.state_dict())
     model.half().save_pretrained(folder)
-    return sha256_of_files([folder / "model.safetensors"])
+    card = {
+        "name": "embedded",
+        "weights_sha256": sha256_of_files([folder / "model.safetensors"]),
+        "default_layer": SMALL_SHAPE["num_hidden_layers"],
+        **about,
+    }
+    write_json(folder / "card.json", card)
+    return card
+
+
+def account_of(folder, pools):
+    """What a finished run in `folder` was: data, objective, settings, budget, machine."""
+    folder = Path(folder)
+    settings = json.loads((folder / "settings.json").read_text())
+    with open(folder / "history.csv", newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    clips = int(last["step"]) * settings["batch_size"]
+    return {
+        "data": "synthesis only: phrased tones and speech-like clips, half of them with a tilted "
+        "spectrum, each clean and in four damaged versions (noise, clip, lowpass, reverb, "
+        "compression; one damage or two)",
+        "objective": "masked prediction of the log-mel spectra of the damaged clip, of the clean "
+        "clip behind it and of their difference, frame by frame, and of their statistics over "
+        "the clip; no class, score, kind or amount of damage is used",
+        "sources": sum(len(pool) for pool in pools),
+        "damaged_clips": sum(len(pool) * (pool.shape[1] - 1) for pool in pools),
+        "settings": settings,
+        "steps": int(last["step"]),
+        "crops_seen": clips,
+        "audio_hours_seen": round(clips * settings["crop_s"] / 3600, 1),
+        "wall_hours": round(float(last["seconds"]) / 3600, 2),
+        "processor_hours": round(float(last["cpu_seconds"]) / 3600, 2),
+        "final_losses": {name: round(float(last[name]), 4) for name in LOSSES},
+        "machine": processor_name(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def processor_name():
+    """Name of the processor, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0]}, {len(names)} processors" if names else platform.machine()

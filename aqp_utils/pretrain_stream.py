@@ -25,10 +25,10 @@ FAMILIES = ("tones", "speech")
 # Wider than the study's severities and without gaps between them, so that the encoder meets every
 # amount of damage and no class boundary shows.
 PARAMETER_RANGES = {
-    "noise": (5.0, 55.0),  # SNR, dB
+    "noise": (5.0, 60.0),  # SNR, dB
     "clip": (4.0, 45.0),  # SI-SDR, dB
-    "lowpass": (250.0, 7000.0),  # cutoff, Hz, log-uniform
-    "reverb": (0.08, 1.2),  # RT60, s, log-uniform
+    "lowpass": (200.0, 7000.0),  # cutoff, Hz, log-uniform
+    "reverb": (0.06, 1.2),  # RT60, s, log-uniform
     "compression": (0.02, 1.0),  # wet share
 }
 LOG_UNIFORM = ("lowpass", "reverb")

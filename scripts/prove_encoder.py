@@ -1,0 +1,265 @@
+"""Measure what the embedded encoder is worth; writes aqp_utils/assets/encoder/proof.json.
+
+    python scripts/prove_encoder.py --work outputs/proof            # everything
+    python scripts/prove_encoder.py --work outputs/proof --only small   # without the 3,000 clips
+
+Two studies of 300 clips (tones, speech-like) and one of 3,000, all in 5 folds grouped by source and
+stratified by kind. A linear probe and the multi-task network are trained on 19 psychoacoustic
+features, on embeddings, and on both. The default layer is chosen on sources of another seed, which
+the proof never sees. Clips are made in memory from their seeds; features are kept under --work.
+"""
+
+import argparse
+import json
+import os
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import spearmanr
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
+
+from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.dataset import FAMILIES, stream_of
+from aqp_utils.degrade import KINDS, degrade, sample_parameter
+from aqp_utils.encoder import load_encoder, random_encoder
+from aqp_utils.encoder_catalog import EMBEDDED_FOLDER
+from aqp_utils.environment import versions
+from aqp_utils.intervals import difference_interval
+from aqp_utils.model import Examples, MultiTaskNet, fit
+from aqp_utils.psychoacoustics import psychoacoustic_features
+from aqp_utils.quality import CLASSES, pseudo_pesq, quality_class
+from aqp_utils.randomness import rng_for
+from aqp_utils.split import grouped_folds
+from aqp_utils.storage import write_json
+
+DURATION_S = 3.0
+N_FOLDS = 5
+SEED, CHOICE_SEED = 0, 1  # of the proof, and of the sources that the default layer is chosen on
+PENALTIES = (0.003, 0.03, 0.3)  # C of the logistic regression, chosen inside the training folds
+BOOTSTRAP = 1000
+ENCODERS = ("random", "embedded")
+
+
+def clips_of_study(family, n_sources, seed):
+    """The clips that notebooks 01 and 02 would make, in memory: ``(table, list of audio)``."""
+    rows, clips = [], []
+    for source in tqdm(range(n_sources), desc=f"{family} clips", mininterval=5):
+        clean, _ = FAMILIES[family](DURATION_S, rng_for(seed, "clean", source))
+        kind = KINDS[source % len(KINDS)]
+        for severity in (1, 2, 3):
+            row = {"source": source, "kind": kind, "severity": severity}
+            rng = stream_of(seed, row)
+            parameter = sample_parameter(kind, severity, rng)
+            clips.append(degrade(clean, kind, parameter, rng).astype(np.float32))
+            labels = {"quality": quality_class(severity), "score": pseudo_pesq(kind, parameter)}
+            rows.append({"clip": f"src{source:04d}_{kind}_s{severity}", **row, **labels})
+    return pd.DataFrame(rows), clips
+
+
+def study(work, family, n_sources, seed):
+    """Table of a study and its inputs by name, each (n, d); computed once per encoder weights."""
+    encoders = {name: load_encoder(name, pooling="mean+std", verbose=False) for name in ENCODERS}
+    weights = encoders["embedded"].weights_sha256[:8]
+    path = work / f"{family}_{n_sources}_seed{seed}_{weights}.npz"
+    if not path.exists():
+        table, clips = clips_of_study(family, n_sources, seed)
+        inputs = {"19": np.array([psychoacoustic_features(clip.astype(float)) for clip in clips])}
+        for name, encoder in encoders.items():
+            for layer, states in enumerate(layer_embeddings(encoder, clips)):
+                inputs[f"{name} layer {layer}"] = states
+        np.savez(path, table=table.to_json(), **inputs)
+    with np.load(path) as file:
+        inputs = {name: file[name] for name in file.files if name != "table"}
+        table = pd.read_json(str(file["table"]), orient="columns")
+    for name in [n for n in inputs if "layer" in n]:  # mean and standard deviation are stored
+        inputs[f"{name} mean+std"] = inputs[name]
+        inputs[name] = inputs[name][:, : inputs[name].shape[1] // 2]
+    return table, inputs
+
+
+def layer_embeddings(encoder, clips):
+    """Mean and standard deviation over time of every layer: (n_layers + 1, n, 2 · 768)."""
+    layers = []
+    for layer in range(encoder.n_layers + 1):
+        encoder.layer = layer
+        layers.append(encoder.embed(clips))
+    return layers
+
+
+def probe_classes(train, test, labels, inner_folds):
+    """Linear probe: classes predicted for `test`, its penalty chosen inside the training part."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
+    search = GridSearchCV(
+        model, {"logisticregression__C": PENALTIES}, cv=PredefinedSplit(inner_folds)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # 200 iterations are enough for a probe
+        return search.fit(train, labels).predict(test)
+
+
+def probe_scores(train, test, scores):
+    """Linear probe: scores predicted for `test` by ridge regression."""
+    model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11)))
+    return model.fit(train, scores).predict(test)
+
+
+def network_predictions(train, test, classes, scores):
+    """The multi-task network at its defaults: classes and scores predicted for `test`."""
+    scaler = StandardScaler().fit(train)
+    network = MultiTaskNet(n_inputs=train.shape[1], seed=SEED)
+    fit(network, Examples(scaler.transform(train), classes, scores), seed=SEED)
+    with torch.no_grad():
+        inputs = torch.tensor(scaler.transform(test), dtype=torch.float32)
+        logits, predicted = network(inputs)
+    return np.array(CLASSES)[logits.argmax(1).numpy()], predicted.numpy()
+
+
+def predictions_of(inputs, table, learner):
+    """Out-of-fold predictions of one learner: table with predicted quality, score and kind."""
+    folds = grouped_folds(table, N_FOLDS, SEED)
+    result = table.assign(fold=folds, predicted_quality="", predicted_kind="", predicted_score=0.0)
+    for fold in range(N_FOLDS):
+        test = folds == fold
+        train, inner = ~test, folds[~test]
+        a, b, known = inputs[train], inputs[test], table[train]
+        if learner == "linear probe":
+            result.loc[test, "predicted_quality"] = probe_classes(a, b, known.quality, inner)
+            result.loc[test, "predicted_kind"] = probe_classes(a, b, known.kind, inner)
+            result.loc[test, "predicted_score"] = probe_scores(a, b, known.score)
+        else:
+            classes = known.quality.map(CLASSES.index).to_numpy()
+            predicted = network_predictions(a, b, classes, known.score.to_numpy())
+            result.loc[test, "predicted_quality"], result.loc[test, "predicted_score"] = predicted
+    return result
+
+
+def accuracy(predictions):
+    """Share of clips whose class is right."""
+    return float((predictions.predicted_quality == predictions.quality).mean())
+
+
+def figures_of(predictions):
+    """Mean and standard deviation over the folds of each figure of merit."""
+    rows = []
+    for _, fold in predictions.groupby("fold"):
+        row = {"class_accuracy": accuracy(fold)}
+        row["score_srcc"] = spearmanr(fold.predicted_score, fold.score).statistic
+        if (fold.predicted_kind != "").all():
+            row["kind_accuracy"] = (fold.predicted_kind == fold.kind).mean()
+        rows.append(row)
+    rows = pd.DataFrame(rows)
+    spread = rows.std(ddof=1).add_suffix("_sd")
+    return {k: round(float(v), 4) for k, v in (*rows.mean().items(), *spread.items())}
+
+
+def choose_layer(work):
+    """Layer of the embedded encoder whose mean carries most, on sources kept for this choice."""
+    rows = {}
+    for family in FAMILIES:
+        table, inputs = study(work, family, 100, CHOICE_SEED)
+        for name in [n for n in inputs if n.startswith("embedded") and "std" not in n]:
+            both = np.hstack([inputs["19"], inputs[name]])
+            rows.setdefault(name, []).append(accuracy(predictions_of(both, table, "linear probe")))
+    means = {name: round(float(np.mean(values)), 4) for name, values in rows.items()}
+    best = max(means, key=means.get)
+    return int(best.split()[-1]), means
+
+
+def compared_inputs(inputs, layer, small):
+    """Name -> columns of everything that a study compares."""
+    embedded = inputs[f"embedded layer {layer}"]
+    chosen = {"19": inputs["19"]}
+    if small:
+        chosen |= {name: inputs[name] for name in inputs if name != "19"}
+    chosen["random"] = inputs[f"random layer {layer}"]
+    chosen["embedded"] = embedded
+    chosen["19 + random"] = np.hstack([inputs["19"], inputs[f"random layer {layer}"]])
+    chosen["19 + embedded"] = np.hstack([inputs["19"], embedded])
+    spread = inputs[f"embedded layer {layer} mean+std"]
+    chosen["19 + embedded mean+std"] = np.hstack([inputs["19"], spread])
+    return chosen
+
+
+def prove(work, family, n_sources, layer, small):
+    """Rows of results of one study, and the gain of 19 + embedded over 19 with its interval."""
+    table, inputs = study(work, family, n_sources, SEED)
+    rows, gains = [], []
+    for learner in ("linear probe", "network"):
+        predictions = {}
+        for name, columns in compared_inputs(inputs, layer, small).items():
+            if learner == "network" and "layer" in name:
+                continue  # every layer is probed; the network gets the chosen one
+            start = time.perf_counter()
+            predictions[name] = predictions_of(columns, table, learner)
+            row = {"family": family, "n_clips": len(table), "learner": learner, "inputs": name}
+            rows.append(row | figures_of(predictions[name]))
+            print({**rows[-1], "seconds": round(time.perf_counter() - start, 1)}, flush=True)
+        for first, second in (("19 + embedded", "19"), ("embedded", "random")):
+            interval = difference_interval(
+                accuracy, predictions[first], predictions[second], "source", BOOTSTRAP,
+                rng_for(SEED, "split", 1),
+            )  # fmt: skip
+            gain = {"family": family, "n_clips": len(table), "learner": learner}
+            gains.append(gain | {"of": first, "over": second, **interval})
+    return rows, gains
+
+
+def time_side_by_side():
+    """Seconds of audio per second, embedded and wav2vec2-base's shape, taking turns."""
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    from aqp_utils.encoder import Encoder
+    from aqp_utils.encoder_catalog import measure_speed
+
+    base = Encoder(Wav2Vec2Model(Wav2Vec2Config()), "base", "", "", 6, "mean", "cpu")
+    embedded = load_encoder("embedded", device="cpu", verbose=False)
+    turns = [(measure_speed(embedded), measure_speed(base)) for _ in range(3)]
+    return {
+        "threads": torch.get_num_threads(),
+        "embedded_x_real_time": round(float(np.median([turn[0] for turn in turns])), 1),
+        "wav2vec2_base_x_real_time": round(float(np.median([turn[1] for turn in turns])), 1),
+        "ratio": round(float(np.median([turn[0] / turn[1] for turn in turns])), 1),
+    }
+
+
+def main(work, only):
+    """Run the proof and write proof.json; sets the default layer in card.json."""
+    work.mkdir(parents=True, exist_ok=True)
+    layer, means = choose_layer(work)
+    print(f"default layer: {layer} of {means}")
+    studies = [("tones", 100), ("speech", 100)] + ([] if only == "small" else [("tones", 1000)])
+    rows, gains = [], []
+    for family, n_sources in studies:
+        more_rows, more_gains = prove(work, family, n_sources, layer, small=n_sources == 100)
+        rows, gains = rows + more_rows, gains + more_gains
+    card = json.loads((EMBEDDED_FOLDER / "card.json").read_text())
+    write_json(EMBEDDED_FOLDER / "card.json", card | {"default_layer": layer})
+    proof = {
+        "weights_sha256": card["weights_sha256"],
+        "protocol": f"{N_FOLDS} folds grouped by source and stratified by kind; sd over folds; "
+        f"clips of {DURATION_S} s at {SAMPLE_RATE} Hz, seed {SEED}",
+        "default_layer": {"layer": layer, "seed": CHOICE_SEED, "accuracy_of_19_with": means},
+        "random_n_parameters": sum(p.numel() for p in random_encoder().parameters()),
+        "speed": time_side_by_side(),
+        "results": rows,
+        "gains": gains,
+        "versions": versions(),
+        "processors": os.cpu_count(),
+    }
+    write_json(EMBEDDED_FOLDER / "proof.json", proof)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="folder for computed features")
+    parser.add_argument("--only", choices=("small",), help="leave the 3,000 clips out")
+    arguments = parser.parse_args()
+    main(arguments.work, arguments.only)
