@@ -89,7 +89,7 @@ def _encoder(v):
 
 
 def _layer(v):
-    return v is None or _integer(-100, 99)(v)
+    return v == "default" or _integer(-100, 99)(v)
 
 
 def _device(v):
@@ -188,10 +188,10 @@ PARAMETERS = {
         ),
         Parameter(
             "LAYER",
-            None,
+            "default",
             "",
             "hidden state that is pooled: 0 is the input of the first layer, -1 the top",
-            "None (what suits the encoder) and integers from -100 to 99",
+            "default (what suits the encoder) and integers from -100 to 99",
             _layer,
         ),
         Parameter(
@@ -328,7 +328,7 @@ def parse(name, text):
     default = lookup(name).default
     if isinstance(default, bool):
         value = {"true": True, "false": False}.get(text.lower(), text)
-    elif isinstance(default, str):
+    elif isinstance(default, str) and name != "LAYER":  # a word or a number
         value = text
     elif isinstance(default, list):
         value = [_literal(item) for item in text.strip().strip("[]()").split(",") if item.strip()]
