@@ -18,6 +18,7 @@ FRAME_S = 0.005  # the controls change every 5 ms (Klatt 1980)
 BLOCK = int(FRAME_S * SAMPLE_RATE)
 OVERSAMPLING = 4  # of the glottal pulses: their closure is too sharp to be sampled at 16 kHz
 OFF_DB = -120.0
+SHORTEST_S = 0.5  # a shorter clip may hold no voiced sound
 TOP_RESONANCE_HZ = 7400.0  # a resonance above it is left out: too near half the sample rate
 
 
@@ -322,6 +323,21 @@ def _at_samples(track, n):
     return np.interp(np.arange(n), np.arange(len(track)) * BLOCK + BLOCK / 2, track)
 
 
+def speak(tracks, n, speaker, rng):
+    """Everything that leaves the mouth, shape (n,); vowels have an RMS of about 1."""
+    flutter_st = _smooth(rng.normal(0, 1.0, len(tracks["voice"])), 0.1)
+    f0_hz = speaker.f0_hz * 2 ** ((tracks["pitch_st"] + flutter_st) / 12)
+    pulses, open_phase = glottal_pulses(_at_samples(np.clip(f0_hz, 65, 400), n), speaker, rng)
+    voice = _at_samples(tracks["voice"], n)
+    in_voice = 10 ** (speaker.breath_db / 20) * (0.3 + open_phase) * voice
+    breath = rng.standard_normal(n) * (_at_samples(tracks["breath"], n) + in_voice)
+    source = pulses / np.std(pulses) * voice + breath
+    spoken = vocal_tract(source, tracks["formants_hz"], speaker)
+    loud = voice > 0.5 * min(1.0, voice.max())
+    spoken /= np.sqrt(np.mean(spoken[loud] ** 2))
+    return spoken + hiss(tracks, n, speaker, rng)
+
+
 def record(voice, rng):
     """Put the dry voice before a microphone: a little room, a tilt, a floor under the pauses.
 
@@ -348,7 +364,7 @@ def speech_clip(duration_s, rng):
     Parameters
     ----------
     duration_s : float
-        Length in seconds, at least 0.25.
+        Length in seconds, at least 0.5.
     rng : numpy.random.Generator
 
     Returns
@@ -361,30 +377,19 @@ def speech_clip(duration_s, rng):
     Raises
     ------
     ValueError
-        If `duration_s` is under 0.25.
+        If `duration_s` is under 0.5.
 
     Notes
     -----
     Source-filter synthesis after Klatt (1980), "Software for a cascade/parallel formant
     synthesizer", and Klatt & Klatt (1990), doi 10.1121/1.398894.
     """
-    if not duration_s >= 0.25:
-        raise ValueError(f"duration_s is {duration_s}; a speech clip lasts at least 0.25 s.")
+    if not duration_s >= SHORTEST_S:
+        raise ValueError(f"duration_s is {duration_s}; a speech clip takes {SHORTEST_S} s or more.")
     n = int(round(duration_s * SAMPLE_RATE))
     speaker = draw_speaker(rng)
     tracks = control_tracks(plan_phones(duration_s, speaker, rng), -(-n // BLOCK))
-    flutter_st = _smooth(rng.normal(0, 1.0, len(tracks["voice"])), 0.1)
-    f0_hz = speaker.f0_hz * 2 ** ((tracks["pitch_st"] + flutter_st) / 12)
-    pulses, open_phase = glottal_pulses(_at_samples(np.clip(f0_hz, 65, 400), n), speaker, rng)
-    pulses /= np.std(pulses)
-    breath = rng.standard_normal(n) * (
-        _at_samples(tracks["breath"], n)
-        + 10 ** (speaker.breath_db / 20) * (0.3 + open_phase) * _at_samples(tracks["voice"], n)
-    )
-    source = pulses * _at_samples(tracks["voice"], n) + breath
-    spoken = vocal_tract(source, tracks["formants_hz"], speaker)
-    spoken /= np.sqrt(np.mean(spoken[_at_samples(tracks["voice"], n) > 0.5] ** 2))
-    audio = record(spoken + hiss(tracks, n, speaker, rng), rng)
+    audio = record(speak(tracks, n, speaker, rng), rng)
     audio = set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
     voiced_share = np.sum(tracks["voiced"]) / max(np.sum(~tracks["pause"]), 1)
     return audio.astype(np.float32), asdict(speaker) | {"voiced_share": float(voiced_share)}
