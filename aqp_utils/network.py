@@ -195,9 +195,9 @@ def _measure(model, part, class_weight, score_weight, name):
 
 def _tensors(examples, device):
     return (
-        torch.as_tensor(np.asarray(examples.inputs), dtype=torch.float32, device=device),
-        torch.as_tensor(np.asarray(examples.classes), dtype=torch.int64, device=device),
-        torch.as_tensor(np.asarray(examples.scores), dtype=torch.float32, device=device),
+        torch.tensor(np.asarray(examples.inputs), dtype=torch.float32, device=device),
+        torch.tensor(np.asarray(examples.classes), dtype=torch.int64, device=device),
+        torch.tensor(np.asarray(examples.scores), dtype=torch.float32, device=device),
     )
 
 

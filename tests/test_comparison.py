@@ -1,0 +1,113 @@
+"""Tables over seeds: means add up, pairs are paired, clear differences are called clear."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aqp_utils.comparison import differences, per_seed, summary
+from aqp_utils.metrics import clip_metrics
+from aqp_utils.quality import CLASSES
+
+
+def condition(name, noise, seeds=3, experiment="inputs"):
+    """Predictions of one condition: errors of the given size, the same clips in every condition."""
+    tables = []
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        table = pd.DataFrame(
+            {
+                "experiment": experiment,
+                "condition": name,
+                "seed": seed,
+                "judged": True,
+                "source": np.repeat(rng.permutation(50)[:20], 3),
+                "severity": np.tile([1, 2, 3], 20),
+            }
+        )
+        table["clip"] = [f"{s}_{v}" for s, v in zip(table.source, table.severity, strict=True)]
+        table["kind"] = np.where(table["source"] % 2, "noise", "clip")
+        table["quality"] = table["severity"].map({1: "high", 2: "medium", 3: "low"})
+        table["score"] = 4.6 - table["severity"] + rng.uniform(-0.3, 0.3, len(table))
+        table["predicted_score"] = table["score"] + noise * rng.normal(size=len(table))
+        table["predicted_quality"] = rng.choice(CLASSES, len(table))
+        table[[f"p_{label}" for label in CLASSES]] = rng.dirichlet([1, 1, 1], len(table))
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def predictions():
+    return pd.concat(
+        [condition("good", 0.2), condition("same", 0.2), condition("bad", 0.8)], ignore_index=True
+    )
+
+
+def row(table, name, metric):
+    return table[(table["condition"] == name) & (table["metric"] == metric)].iloc[0]
+
+
+def test_per_seed_is_one_row_per_condition_and_seed(predictions):
+    table = per_seed(predictions)
+    assert len(table) == 9 and not table.duplicated(["experiment", "condition", "seed"]).any()
+    part = predictions[(predictions["condition"] == "bad") & (predictions["seed"] == 1)]
+    got = table[(table["condition"] == "bad") & (table["seed"] == 1)].iloc[0]
+    for name, value in clip_metrics(part).items():
+        assert got[name] == pytest.approx(value), name
+
+
+def test_summary_is_mean_and_sd_over_seeds(predictions):
+    table = summary(predictions, 200, np.random.default_rng(0))
+    seeds = per_seed(predictions).set_index("condition").loc["good", "srcc"]
+    got = row(table, "good", "srcc")
+    assert got["mean"] == pytest.approx(seeds.mean()) and got["sd"] == pytest.approx(seeds.std())
+    assert got["low"] < got["mean"] < got["high"]
+    assert (got["n_seeds"], got["n_clips"]) == (3, 180)
+
+
+def test_differences_are_paired(predictions):
+    table = differences(predictions, ("inputs", "good"), 200, np.random.default_rng(0))
+    assert set(table["condition"]) == {"same", "bad"}
+    same, bad = (row(table, name, "rmse") for name in ("same", "bad"))
+    assert same["difference"] == same["low"] == same["high"] == 0 and not same["clear"]
+    assert bad["clear"] and bad["low"] > 0
+    means = per_seed(predictions).groupby("condition")["rmse"].mean()
+    assert bad["difference"] == pytest.approx(means["bad"] - means["good"])
+    assert row(table, "bad", "srcc")["high"] < 0
+
+
+def test_order_of_rows_does_not_matter(predictions):
+    shuffled = predictions.sample(frac=1, random_state=0)
+    first, again = (
+        differences(p, ("inputs", "good"), 20, np.random.default_rng(0)).set_index(
+            ["condition", "metric"]
+        )["difference"]
+        for p in (predictions, shuffled)
+    )
+    pd.testing.assert_series_equal(first.sort_index(), again.sort_index())
+
+
+def test_held_out_conditions_count_the_clips_both_have(predictions):
+    held_out = condition("2", 0.5, experiment="unseen severity")
+    held_out["judged"] = held_out["severity"] == 2
+    both = pd.concat([predictions, held_out], ignore_index=True)
+    got = row(differences(both, ("inputs", "good"), 20, np.random.default_rng(0)), "2", "rmse")
+    assert got["n_clips"] == 60 and got["difference"] > 0
+    seeds = per_seed(held_out)
+    assert (seeds["n"] == 20).all() and (seeds["monotone_n"] == 20).all()
+
+
+def test_unknown_reference_is_named(predictions):
+    with pytest.raises(ValueError, match="inputs / best is not among .*: inputs / good"):
+        differences(predictions, ("inputs", "best"), 5, np.random.default_rng(0))
+
+
+def test_no_common_clip_is_named(predictions):
+    other = condition("elsewhere", 0.1).assign(clip="x")
+    both = pd.concat([predictions, other], ignore_index=True)
+    with pytest.raises(ValueError, match="elsewhere was tested on no clip of the reference"):
+        differences(both, ("inputs", "good"), 5, np.random.default_rng(0))
+
+
+def test_one_seed_has_no_spread(predictions):
+    table = summary(predictions[predictions["seed"] == 0], 20, np.random.default_rng(0))
+    assert table["sd"].isna().all() and np.isfinite(row(table, "bad", "pcc")["low"])
