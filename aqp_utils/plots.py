@@ -241,22 +241,16 @@ def compare(clean, degraded, title=""):
 def pseudo_pesq_curves():
     """The five label curves, the P.862.2 measurements they rest on and the severity ranges."""
     table = quality.pseudo_pesq_table()["kinds"]
-    fig, axes = plt.subplots(1, len(KINDS), figsize=(13, 3.2), sharey=True)
+    fig, axes = plt.subplots(1, len(KINDS), figsize=(13, 3.3), sharey=True)
     for ax, kind in zip(axes, KINDS, strict=True):
-        facts = DEGRADATIONS[kind]
+        facts, grid = DEGRADATIONS[kind], table[kind]["knots"]["parameter"]
         for severity, ends in SEVERITY_RANGES[kind].items():
             ax.axvspan(*sorted(ends), color=SEVERITY_COLORS[severity], alpha=0.25, lw=0)
-        for (source, points), color in zip(
-            table[kind]["measured"].items(), ("0.15", "0.6", "0.75"), strict=False
-        ):
-            _measured_points(ax, source, points, color)
-        ends = table[kind]["knots"]["parameter"]
-        grid = (
-            np.geomspace(*ends[:: len(ends) - 1], 300)
-            if facts.log_axis
-            else np.linspace(*ends[:: len(ends) - 1], 300)
-        )
-        ax.plot(grid, quality.pseudo_pesq(kind, grid), color="black", lw=1.5, label="pseudo-PESQ")
+        for source, points in table[kind]["measured"].items():
+            _measured_points(ax, source, grid, points)
+        space = np.geomspace if facts.log_axis else np.linspace
+        fine = space(min(grid), max(grid), 300)
+        ax.plot(fine, quality.pseudo_pesq(kind, fine), color="black", lw=1.5, label="label curve")
         ax.set(title=kind, xlabel=f"{facts.parameter} ({facts.unit})", ylim=(0.9, 4.6))
         if facts.log_axis:
             ax.set_xscale("log")
@@ -266,13 +260,20 @@ def pseudo_pesq_curves():
     return fig
 
 
-def _measured_points(ax, source, points, color):
+_MEASURED_ON = {  # source in the table -> name in the legend, colour, marker
+    "tts": ("text-to-speech", "0.15", "o"),
+    "voice": ("speech-like clips", "0.5", "s"),
+    "tones": ("tones (not used)", "0.75", "^"),
+}
+
+
+def _measured_points(ax, source, grid, points):
     """Mean ± sd over clips of measured P.862.2, on the scale, at every value of the grid."""
-    mean = quality.to_scale(points["p862_2_mean"])
+    name, color, marker = _MEASURED_ON[source]
     per_unit = np.diff(quality.SCALE) / np.diff(quality.P862_2_RANGE)
-    sd = per_unit * np.array(points["p862_2_sd"])
-    label = f"{source} ({points['n_clips']} clips, mean ± sd)"
-    ax.errorbar(points["grid"], mean, sd, fmt="o", ms=3.5, lw=0.8, color=color, label=label)
+    mean, sd = quality.to_scale(points["p862_2_mean"]), per_unit * np.array(points["p862_2_sd"])
+    label = f"{name}, {points['n_clips']} clips, mean ± sd"
+    ax.errorbar(grid, mean, sd, fmt=marker, ms=3.5, lw=0.8, color=color, label=label)
 
 
 def score_strips(table, kinds=KINDS, column="score"):
