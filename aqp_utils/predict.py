@@ -1,0 +1,323 @@
+"""Score recordings with a trained model: load once, then a waveform, a file or a folder.
+
+A recording is heard in windows as long as the clips of training, side by side, the last one flush
+with the end; its score and class probabilities are the means over them. Windows 40 dB below the
+loudest one are pauses and left out. A shorter recording is one window. The curve adds windows at
+every full second; it does not change the score.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from aqp_utils import calibration, domain
+from aqp_utils.audio import ACTIVE_RANGE_DB, SAMPLE_RATE, rms_dbfs
+from aqp_utils.encoder import load_encoder
+from aqp_utils.features import FEATURE_SETS, feature_names
+from aqp_utils.model import DESCRIPTION, load_model
+from aqp_utils.quality import CLASSES
+from aqp_utils.reader_process import read_all
+from aqp_utils.recording_files import find_recordings
+from aqp_utils.recordings import RecordingError, from_waveform
+
+SHIPPED = Path(__file__).parent / "assets" / "predictor"
+CLIP_S = 3.0  # length of the training clips where model.json does not say
+CURVE_HOP_S = 1.0
+WINDOWS_AT_ONCE = 16  # bounds memory on long recordings
+
+SCORE_COLUMNS = ["score", "score_low", "score_high"]
+TABLE_COLUMNS = [
+    "file",
+    "quality",
+    *(f"p_{name}" for name in CLASSES),
+    *SCORE_COLUMNS,
+    "duration_s",
+    "domain_warning",
+    "notes",
+    "error",
+]
+
+
+@dataclass(frozen=True)
+class QualityScore:
+    """What the predictor says about one recording.
+
+    Attributes
+    ----------
+    quality : str
+        The most probable class: "low", "medium" or "high".
+    probabilities : dict
+        Class -> probability.
+    score : float
+        1.0 (bad) to 4.5 (untouched).
+    interval : tuple of float, or None
+        Low and high end; None if the model carries no calibration, for an interval is measured or
+        not given.
+    duration_s : float
+    curve : DataFrame or None
+        start_s, end_s and score of each window (NaN in pauses).
+    domain : list of str
+        In what way the recording is unlike the training clips; empty if it is not.
+    notes : list of str
+        What was done to it.
+    """
+
+    quality: str
+    probabilities: dict
+    score: float
+    interval: tuple | None
+    duration_s: float
+    curve: pd.DataFrame | None = None
+    domain: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+
+    def row(self):
+        """One row of the table of `Predictor.files`, as a dict."""
+        low, high = self.interval or (np.nan, np.nan)
+        return {
+            "quality": self.quality,
+            **{f"p_{name}": value for name, value in self.probabilities.items()},
+            **dict(zip(SCORE_COLUMNS, (self.score, low, high), strict=True)),
+            "duration_s": self.duration_s,
+            "domain_warning": "; ".join(self.domain),
+            "notes": "; ".join(self.notes),
+            "error": "",
+        }
+
+
+class Predictor:
+    """A trained model with its encoder; made by `Predictor.load`.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the model came from.
+    model : QualityModel
+    encoder : Encoder
+    clip_s : float
+        Length of a window (s).
+    level : float or None
+        Coverage of the intervals.
+    """
+
+    def __init__(self, folder, model, encoder):
+        self.folder, self.model, self.encoder = folder, model, encoder
+        self.clip_s = float(model.about.get("clip_s", CLIP_S))
+        self.calibration = model.about.get("calibration")
+        self.level = self.calibration["level"] if self.calibration else None
+        self.feature_set = model.about["feature_set"]
+        self.feature_names = feature_names(self.feature_set)
+        self._features = FEATURE_SETS[self.feature_set][1]
+        self._beside = ThreadPoolExecutor(1)  # features while PyTorch embeds
+
+    @classmethod
+    def load(cls, model=None, device="auto"):
+        """Load a model and the encoder it was trained with.
+
+        Parameters
+        ----------
+        model : path, optional
+            Folder with model.json and model.safetensors, or a run folder; default: the predictor
+            that ships with this package.
+        device : str
+            Where the encoder runs: "auto", "cpu" or "cuda".
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no model.
+        ValueError
+            If the model is damaged, or its encoder is not the one it was trained with.
+        """
+        folder = _model_folder(model)
+        loaded = load_model(folder)
+        for entry in ("encoder", "feature_set"):
+            if entry not in loaded.about:
+                raise ValueError(
+                    f"{folder / DESCRIPTION} does not say its {entry}: train the model again."
+                )
+        return cls(folder, loaded, _encoder_of(folder, loaded.about["encoder"], device))
+
+    def __call__(self, waveform, sample_rate, curve=False):
+        """Score audio in memory.
+
+        Parameters
+        ----------
+        waveform : array_like, shape (n,) or (n, channels)
+            Floats with full scale 1.0, or integers.
+        sample_rate : int
+            Hz; any.
+        curve : bool
+            Whether to score every second too.
+
+        Returns
+        -------
+        QualityScore
+
+        Raises
+        ------
+        RecordingError
+            If this is nothing to score: too short, no signal, not finite …
+        """
+        return self.score(from_waveform(waveform, sample_rate), curve)
+
+    def files(self, paths, progress=True, curve=False):
+        """Score files, and all recordings in folders.
+
+        Parameters
+        ----------
+        paths : path or iterable of paths
+        progress : bool
+            Show a bar.
+        curve : bool
+            Add the column curve: per recording a list of [start_s, score].
+
+        Returns
+        -------
+        DataFrame, one row per recording
+            file, quality, p_low, p_medium, p_high, score, score_low, score_high (NaN without
+            calibration), duration_s, domain_warning, notes, error. A recording that cannot be
+            scored has its sentence under error and nothing else. A file named twice is scored
+            once; `attrs["duplicates"]` lists such files.
+        """
+        found = find_recordings(paths)
+        results = tqdm(
+            zip(found.files, read_all(found.files), strict=True),
+            total=len(found.files),
+            desc="scoring",
+            unit="file",
+            disable=not progress,
+        )
+        rows = [self._row(path, recording, curve) for path, recording in results]
+        rows += [{"file": str(path), "error": why} for path, why in found.problems.items()]
+        table = pd.DataFrame(rows, columns=TABLE_COLUMNS + ["curve"] * curve)
+        texts = ["quality", "domain_warning", "notes", "error"]
+        table = table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
+        table.attrs["duplicates"] = [str(path) for path in found.duplicates]
+        return table
+
+    def score(self, recording, curve=False):
+        """Score a `Recording`; see `__call__`."""
+        audio, length = recording.audio, round(self.clip_s * SAMPLE_RATE)
+        scored, all_starts = _window_starts(len(audio), length, curve)
+        windows = {start: audio[start : start + length] for start in all_starts}
+        sounding = _sounding(windows, scored)
+        inputs = self._inputs([windows[start] for start in sounding])
+        prediction = self.model.predict(inputs)
+        counted = np.isin(sounding, scored)
+        score = float(prediction.score[counted].mean())
+        probabilities = prediction.probabilities[counted].mean(axis=0)
+        notes, outside = self._remarks(recording, inputs[counted].mean(axis=0))
+        left_out = len(set(scored) - set(sounding))
+        if left_out:
+            notes.append(f"{left_out} of {len(scored)} windows are pauses and left out")
+        return QualityScore(
+            quality=CLASSES[int(probabilities.argmax())],
+            probabilities=dict(zip(CLASSES, map(float, probabilities), strict=True)),
+            score=score,
+            interval=calibration.interval(self.calibration, score) if self.calibration else None,
+            duration_s=recording.duration_s,
+            curve=_curve(windows, sounding, prediction.score) if curve else None,
+            domain=outside,
+            notes=notes,
+        )
+
+    def _row(self, path, recording, curve):
+        try:
+            if isinstance(recording, RecordingError):
+                raise recording
+            result = self.score(recording, curve)
+        except ValueError as error:  # a RecordingError, or what features and encoder refuse
+            sentence = str(error)
+            named = sentence if sentence.startswith(str(path)) else f"{path}: {sentence}"
+            return {"file": str(path), "error": named}
+        row = {"file": str(path), **result.row()}
+        if curve:
+            points = result.curve[["start_s", "score"]].astype(object)
+            row["curve"] = points.where(points.notna(), None).to_numpy().tolist()
+        return row
+
+    def _inputs(self, windows):
+        """Inputs of the network, shape (n, n_inputs): the features first, then the embedding."""
+        parts = []
+        for start in range(0, len(windows), WINDOWS_AT_ONCE):
+            part = windows[start : start + WINDOWS_AT_ONCE]
+            features = self._beside.submit(lambda part=part: [self._features(x) for x in part])
+            embedding = self.encoder.embed(part)
+            parts.append(np.hstack([np.array(features.result()), embedding]))
+        return np.concatenate(parts)
+
+    def _remarks(self, recording, inputs):
+        n_features = len(self.feature_names)
+        z, far = domain.distances(inputs, self.model.mean, self.model.scale, n_features)
+        outside = domain.domain_warnings(z, far, self.feature_names)
+        return list(recording.notes), outside + domain.recording_warnings(recording, self.clip_s)
+
+
+def _model_folder(model):
+    if model is None:
+        if not (SHIPPED / DESCRIPTION).is_file():
+            raise FileNotFoundError(
+                "no predictor ships with this version yet; name one that a run has trained, "
+                "e.g. --model outputs/run/04_model (in Python: Predictor.load('outputs/run/"
+                "04_model'))."
+            )
+        return SHIPPED
+    folder = Path(model)
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"{folder} does not exist; a model is a folder with {DESCRIPTION}, such as "
+            "outputs/run/04_model."
+        )
+    inside = folder / "04_model"
+    return inside if (inside / DESCRIPTION).is_file() else folder
+
+
+def _encoder_of(folder, about, device):
+    """The encoder that the model names, from the model's own folder if it brings one along."""
+    own = folder / "encoder"
+    name = str(own) if (own / "config.json").is_file() else about["name"]
+    encoder = load_encoder(
+        name, about["layer"], about["pooling"], device, hidden_size=None, verbose=False
+    )
+    if encoder.weights_sha256 != about["weights_sha256"]:
+        raise ValueError(
+            f"{folder}: this model was trained with the encoder {about['name']}, weights "
+            f"{about['weights_sha256'][:12]}; here {name} has weights "
+            f"{encoder.weights_sha256[:12]}. Scores would mean nothing: restore the encoder or "
+            "train again from 03_features."
+        )
+    return encoder
+
+
+def _window_starts(n, length, curve):
+    """Starts (samples) of the windows that make the score, and of all windows to compute."""
+    if n <= length:
+        return [0], [0]
+    scored = [*range(0, n - length + 1, length)]
+    if n % length:
+        scored.append(n - length)
+    hop = round(CURVE_HOP_S * SAMPLE_RATE)
+    return scored, sorted({*scored, *(range(0, n - length + 1, hop) if curve else ())})
+
+
+def _sounding(windows, scored):
+    """Starts of the windows that are no pause, next to the loudest window of the score."""
+    level_dbfs = {start: rms_dbfs(audio) for start, audio in windows.items()}
+    floor = max(level_dbfs[start] for start in scored) - ACTIVE_RANGE_DB
+    return [start for start, level in level_dbfs.items() if level > floor]
+
+
+def _curve(windows, sounding, scores):
+    table = pd.DataFrame(
+        {
+            "start_s": [start / SAMPLE_RATE for start in windows],
+            "end_s": [(start + len(audio)) / SAMPLE_RATE for start, audio in windows.items()],
+        }
+    )
+    table["score"] = pd.Series(scores, index=np.flatnonzero(np.isin(list(windows), sounding)))
+    return table
