@@ -298,7 +298,13 @@ PARAMETERS = {
 
 # A preset is only a set of values; what it does not name keeps its default.
 PRESETS = {
-    "smoke": {"N_PER_CONDITION": 2, "DURATION_S": 1.5, "EPOCHS": 5, "BOOTSTRAP": 50},
+    "smoke": {
+        "N_PER_CONDITION": 4,
+        "DURATION_S": 1.5,
+        "TEST_SHARE": 0.5,
+        "EPOCHS": 5,
+        "BOOTSTRAP": 50,
+    },
     "default": {},
 }
 
@@ -318,6 +324,19 @@ def check(name, value):
     if not parameter.accepts(value):
         verb = "is" if parameter.allowed.startswith(("a ", "an ")) else "are"
         raise ValueError(f"{name} = {value!r}: allowed {verb} {parameter.allowed}.")
+
+
+def check_together(values):
+    """Raise ValueError if `values` (name -> value), each allowed, do not fit each other.
+
+    Intervals draw whole sources, so each kind of degradation needs two of them in the test part.
+    """
+    n, share = (values.get(k, PARAMETERS[k].default) for k in ("N_PER_CONDITION", "TEST_SHARE"))
+    if min(round(share * n), n - 1) < 2:
+        raise ValueError(
+            f"N_PER_CONDITION = {n} with TEST_SHARE = {share} leaves fewer than 2 sources of each "
+            "kind for testing, too few for intervals: raise one of them."
+        )
 
 
 def parse(name, text):

@@ -110,6 +110,7 @@ def plan(root, out, values):
         tasks.append(Task(folder, reads, notebook, declared | injected, injected))
         check_values(tasks[-1].values)
         reads = folder
+    parameters.check_together(_all_values(tasks))
     nowhere = [n for n in values if n != "OUT" and not any(n in task.values for task in tasks)]
     if nowhere:
         raise ValueError(f"{nowhere[0]}: no notebook has this parameter.")

@@ -7,7 +7,7 @@ from aqp_utils.repository import NOTEBOOKS
 
 # Body and own parameters of each notebook; every one also has OUT, SEED and INTERACTIVE.
 SERIES = {
-    "01_clean": ("N_PER_CONDITION = 2", "(stage.folder / 'clip.wav').write_text(f'{SEED}')"),
+    "01_clean": ("N_PER_CONDITION = 20", "(stage.folder / 'clip.wav').write_text(f'{SEED}')"),
     "02_degraded": ("SEVERITIES = [1, 2, 3]", "(stage.folder / 'clip.wav').write_text('2')"),
     "03_features": ("DEVICE = 'auto'", "(stage.folder / 'x.npz').write_text('3')"),
     "04_model": ("EPOCHS = 40", "(stage.folder / 'history.csv').write_text(f'{EPOCHS}')"),

@@ -87,7 +87,7 @@ def test_parameters_are_the_declared_ones_with_comments(path, book):
     (cell,) = tagged(book, "parameters")
     lines = cell.source.split("\n")
     for statement in ast.parse(cell.source).body:
-        assert re.search(r"#\s*\w", lines[statement.end_lineno - 1]), lines[statement.lineno - 1]
+        assert re.search(r"#\s*\S", lines[statement.end_lineno - 1]), lines[statement.lineno - 1]
 
 
 def test_cells_are_short_and_start_with_words(book):
@@ -168,12 +168,12 @@ def test_metrics_are_there_finite_and_plausible(series):
 
 def test_folders_hold_what_the_next_notebook_needs(series):
     clips = pd.read_csv(series / "02_degraded" / "clips.csv")
-    assert len(clips) == 5 * 2 * 3 and clips.groupby(["kind", "severity"]).size().eq(2).all()
+    assert len(clips) == 5 * 4 * 3 and clips.groupby(["kind", "severity"]).size().eq(4).all()
     assert clips.score.between(1.0, 4.5).all()
     features = np.load(series / "03_features" / "features.npz", allow_pickle=False)
     assert list(features["clip"]) == list(clips.clip)
     for name, width in (("psychoacoustic", 19), ("classic", 19), ("embedding", 768)):
-        assert features[name].shape == (30, width) and np.isfinite(features[name]).all(), name
+        assert features[name].shape == (60, width) and np.isfinite(features[name]).all(), name
     split = pd.read_csv(series / "04_model" / "split.csv")
     assert split.groupby("source").part.nunique().eq(1).all()
     predictions = pd.read_csv(series / "05_report" / "predictions.csv")

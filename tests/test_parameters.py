@@ -105,9 +105,17 @@ def test_parse_reads_back_what_a_notebook_writes(name):
     assert parse(name, text) == default
 
 
+def test_too_few_sources_for_intervals_are_refused():
+    parameters.check_together({})
+    parameters.check_together({"N_PER_CONDITION": 8})
+    for values in ({"N_PER_CONDITION": 7}, {"N_PER_CONDITION": 2, "TEST_SHARE": 0.5}):
+        with pytest.raises(ValueError, match="N_PER_CONDITION = . with TEST_SHARE = 0..* leaves"):
+            parameters.check_together(values)
+
+
 def test_presets_hold_allowed_values_of_known_parameters():
     for preset in PRESETS:
-        resolve(preset)
+        parameters.check_together(resolve(preset))
     assert resolve("smoke", {"EPOCHS": 7})["EPOCHS"] == 7
     with pytest.raises(ValueError, match="preset 'smok'"):
         resolve("smok")
