@@ -39,8 +39,12 @@ def with_intervals(table, n, rng):
     Returns
     -------
     dict
-        metric -> {"value", "low", "high"}; None where a metric is undefined.
+        metric -> {"value", "low", "high"}; None where a metric is undefined, and no interval
+        where all clips come from one source.
     """
+    if table["source"].nunique() < 2:
+        values = _statistics(table).items()
+        return {name: {"value": plain(v), "low": None, "high": None} for name, v in values}
     rows = bootstrap_interval(_statistics, table, "source", n, rng)
     return {
         name: {"value": plain(row.estimate), "low": plain(row.low), "high": plain(row.high)}

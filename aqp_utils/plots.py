@@ -494,7 +494,8 @@ def intervals(table, columns, n_columns=None, reference=None):
             if entry is None or entry["value"] is None:
                 continue
             color = _PALETTE[0] if row == reference or reference is None else "0.4"
-            ax.plot([entry["low"], entry["high"]], [y, y], color=color, lw=2, alpha=0.6)
+            if entry["low"] is not None:
+                ax.plot([entry["low"], entry["high"]], [y, y], color=color, lw=2, alpha=0.6)
             ax.plot(entry["value"], y, "o", color=color, ms=6)
         if reference is not None:
             ax.axvline(table[reference][metric]["value"], color=_PALETTE[0], lw=0.8, ls=":")
