@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from aqp_utils import pipeline
-from aqp_utils.parameters import PARAMETERS
+from aqp_utils.parameters import PARAMETERS, check
 from aqp_utils.repository import NOTEBOOKS, declared_parameters
 from aqp_utils.storage import sha256
 
@@ -78,17 +78,24 @@ def test_the_bootstrap_is_short_and_compiles():
     assert re.fullmatch(r"[\w.-]+/[\w.-]+", stamp.address()["repository"])
 
 
-def test_parameters_are_the_declared_ones_with_comments(path, book):
-    values = declared_parameters(path)  # one cell, literals only
-    for name, value in values.items():
-        assert name in PARAMETERS, f"{name} is not in aqp_utils/parameters.py"
-        assert value == PARAMETERS[name].default, name
-        assert type(value) is type(PARAMETERS[name].default), name
-    assert "INTERACTIVE" in values
+def test_parameters_are_literals_with_comments(path, book):
+    for name, value in declared_parameters(path).items():  # fails unless one cell, literals only
+        if name in PARAMETERS:
+            check(name, value)
     (cell,) = tagged(book, "parameters")
     lines = cell.source.split("\n")
     for statement in ast.parse(cell.source).body:
         assert re.search(r"#\s*\S", lines[statement.end_lineno - 1]), lines[statement.lineno - 1]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_parameters_of_the_series_are_the_declared_ones(name):
+    values = declared_parameters(ROOT / "notebooks" / f"{name}.ipynb")
+    assert {"OUT", "SEED", "INTERACTIVE"} <= set(values)
+    for name, value in values.items():
+        assert name in PARAMETERS, f"{name} is not in aqp_utils/parameters.py"
+        assert value == PARAMETERS[name].default, name
+        assert type(value) is type(PARAMETERS[name].default), name
 
 
 def test_cells_are_short_and_start_with_words(book):
