@@ -4,7 +4,6 @@ A resumable loop over random crops from pools of synthesis (`aqp_utils.pretrain_
 the targets of `aqp_utils.pretrain_targets`. Notebook 00 explains and runs it.
 """
 
-import csv
 import json
 import math
 import platform
@@ -14,8 +13,10 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 from transformers import Wav2Vec2Config, Wav2Vec2Model
@@ -28,10 +29,11 @@ from aqp_utils.pretrain_targets import (
     LogMel,
     clip_statistics,
     difference,
+    encoder_frames,
     unit_variance,
 )
 from aqp_utils.randomness import rng_for
-from aqp_utils.storage import atomic, write_json
+from aqp_utils.storage import atomic, write_csv, write_json
 
 BATCHES, SETTING_UP = 5, 6  # addresses of random streams; 0 to 4 are the versions of a source
 CLEAN_SHARE = 0.1  # crops whose input is the clean source itself
@@ -39,6 +41,7 @@ SPAN = 5  # masked at once: 5 encoder frames, 200 ms
 LOWEST_HZ, HIGHEST_HZ = 60, 7700  # of the filterbank that the first convolution starts as
 PHASES = 4
 BIAS_SD = 0.03  # of the first convolution, where a loud frame is about 1
+CHECKPOINT = "checkpoint.safetensors"
 LOSSES = ("damaged", "clean", "error", "statistics")
 
 
@@ -169,8 +172,6 @@ def save_checkpoint(path, pretrainer, optimizer, progress):
 
 def load_checkpoint(path, pretrainer, optimizer):
     """Restore what `save_checkpoint` saved; returns its progress."""
-    from safetensors import safe_open
-
     tensors = load_file(path)
     pretrainer.load_state_dict(
         {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
@@ -210,6 +211,15 @@ def learn_from(batch, mask, pretrainer, optimizer, rate):
     return {name: loss.item() for name, loss in losses.items()}
 
 
+def draw_and_learn(step, pools, pretrainer, optimizer, settings, device):
+    """Step number `step`, from its own random stream; returns the losses as floats."""
+    rng = rng_for(settings.seed, "pretrain", step, BATCHES)
+    batch = [signal.to(device) for signal in draw_batch(pools, rng, settings)]
+    n_frames = encoder_frames(batch[0].shape[1])
+    mask = draw_mask(len(batch[0]), n_frames, rng, settings.most_masked).to(device)
+    return learn_from(batch, mask, pretrainer, optimizer, settings.rate(step))
+
+
 def pretrain(pools, folder, settings, device="cpu", checkpoint_every_s=180.0, log_every=25):
     """Pretrain, or go on where an interrupted run in `folder` stopped.
 
@@ -233,35 +243,33 @@ def pretrain(pools, folder, settings, device="cpu", checkpoint_every_s=180.0, lo
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     pretrainer, optimizer = start(pools, settings, device)
-    checkpoint = folder / "checkpoint.safetensors"
-    progress = {"step": 0, "seconds": 0.0, "cpu_seconds": 0.0, "history": []}
-    if checkpoint.exists():
-        progress = load_checkpoint(checkpoint, pretrainer, optimizer)
-        print(f"resuming: {progress['step']} of {settings.steps} steps")
-    write_json(folder / "settings.json", asdict(settings))
+    progress = resume(folder, settings, pretrainer, optimizer)
     clock, recent = Clock(progress, checkpoint_every_s), []
     pretrainer.train()
-    bar = tqdm(total=settings.steps, initial=progress["step"], desc="pretraining", mininterval=5)
-    while progress["step"] < settings.steps:
-        rng = rng_for(settings.seed, "pretrain", progress["step"], BATCHES)
-        batch = [signal.to(device) for signal in draw_batch(pools, rng, settings)]
-        n_frames = int((settings.crop_s * SAMPLE_RATE - 1920) // 640 + 1)
-        mask = draw_mask(len(batch[0]), n_frames, rng, settings.most_masked).to(device)
-        rate = settings.rate(progress["step"])
-        recent.append(learn_from(batch, mask, pretrainer, optimizer, rate))
-        progress["step"] += 1
-        bar.update()
-        last = progress["step"] == settings.steps
-        if progress["step"] % log_every == 0 or last:
+    steps = range(progress["step"], settings.steps)
+    bar = tqdm(steps, "pretraining", settings.steps, initial=progress["step"], mininterval=5)
+    for step in bar:
+        recent.append(draw_and_learn(step, pools, pretrainer, optimizer, settings, device))
+        last = step + 1 == settings.steps
+        if (step + 1) % log_every == 0 or last:
             means = {name: float(np.mean([row[name] for row in recent])) for name in LOSSES}
-            progress["history"].append({"step": progress["step"], **clock.read(), **means})
-            recent = []
+            progress["step"], recent = step + 1, []
+            progress["history"].append({"step": step + 1, **clock.read(), **means})
             bar.set_postfix(loss=f"{sum(means.values()):.3f}")
             if clock.due() or last:
-                save_checkpoint(checkpoint, pretrainer, optimizer, progress)
-                write_history(folder / "history.csv", progress["history"])
-    bar.close()
+                save_checkpoint(folder / CHECKPOINT, pretrainer, optimizer, progress)
+                write_csv(folder / "history.csv", pd.DataFrame(progress["history"]))
     return pretrainer.eval()
+
+
+def resume(folder, settings, pretrainer, optimizer):
+    """Progress of the run in `folder`, its state restored; a new one if there is no checkpoint."""
+    progress = {"step": 0, "seconds": 0.0, "cpu_seconds": 0.0, "history": []}
+    if (folder / CHECKPOINT).exists():
+        progress = load_checkpoint(folder / CHECKPOINT, pretrainer, optimizer)
+        print(f"resuming: {progress['step']} of {settings.steps} steps")
+    write_json(folder / "settings.json", asdict(settings))
+    return progress
 
 
 class Clock:
@@ -285,14 +293,6 @@ class Clock:
             return False
         self.saved_s = self.progress["seconds"]
         return True
-
-
-def write_history(path, rows):
-    """The training curve as CSV."""
-    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def export(pretrainer, folder, about):
@@ -329,8 +329,7 @@ def account_of(folder, pools):
     """What a finished run in `folder` was: data, objective, settings, budget, machine."""
     folder = Path(folder)
     settings = json.loads((folder / "settings.json").read_text())
-    with open(folder / "history.csv", newline="") as file:
-        last = list(csv.DictReader(file))[-1]
+    last = pd.read_csv(folder / "history.csv").iloc[-1]
     clips = int(last["step"]) * settings["batch_size"]
     return {
         "data": "synthesis only: phrased tones and speech-like clips, half of them with a tilted "

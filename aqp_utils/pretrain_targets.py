@@ -18,7 +18,8 @@ HOP = 320  # samples (20 ms): two target frames per frame of the encoder
 N_MELS = 64
 FRAMES_PER_STEP = 2  # target frames predicted at each of the encoder's 25 frames per second
 STEP = HOP * FRAMES_PER_STEP
-OFFSET = 544  # samples: centres the two target frames in the encoder's 1920-sample window
+WINDOW = 1920  # samples that one frame of the encoder sees (120 ms)
+OFFSET = (WINDOW - HOP - N_FFT) // 2  # centres the two target frames in that window
 FLOOR = 1e-7  # of a unit-variance clip: −70 dB, under every noise floor in the stream
 MODULATION_BANDS_HZ = ((1, 2.5), (2.5, 4.5), (4.5, 8), (8, 15), (15, 25))
 MODULATION_FLOOR = 1e-3
@@ -33,6 +34,11 @@ def unit_variance(audio):
 def difference(damaged, clean):
     """What damage added or took away: damaged − α·clean with the best α; shapes (n,)."""
     return damaged - clean * (damaged @ clean) / (clean @ clean)
+
+
+def encoder_frames(n_samples):
+    """Frames that the encoder makes of a crop."""
+    return (n_samples - WINDOW) // STEP + 1
 
 
 class LogMel(torch.nn.Module):
@@ -51,8 +57,7 @@ class LogMel(torch.nn.Module):
         )
         power = spectrum.abs().square() / self.window.square().sum()
         mel = torch.log10(self.bank @ power + FLOOR).transpose(1, 2)
-        n_steps = (audio.shape[1] - 1920) // STEP + 1
-        return mel[:, : n_steps * FRAMES_PER_STEP]
+        return mel[:, : encoder_frames(audio.shape[1]) * FRAMES_PER_STEP]
 
 
 def modulation(mel):
