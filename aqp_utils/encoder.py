@@ -176,32 +176,34 @@ class Encoder:
         -------
         ndarray of float32, shape (len(clips), hidden_size) or, with ``mean+std``, twice that
         """
-        return self.embed_both(clips, batch_size)[0]
-
-    def embed_layers(self, clips, batch_size=8):
-        """Mean-pooled hidden states of every layer, shape (len(clips), n_layers + 1, hidden_size).
-
-        Index 0 is the input of the first layer; the last one is the model's output.
-        """
-        return self.embed_both(clips, batch_size)[1]
+        return self.embed_layers(clips, batch_size)[:, self.layer]
 
     def embed_both(self, clips, batch_size=8):
-        """`embed` and `embed_layers` from one pass: ``(embedding, layers)``.
+        """`embed` and `embed_layers` from one pass: ``(embedding, layers)``."""
+        layers = self.embed_layers(clips, batch_size)
+        return layers[:, self.layer], layers
+
+    def embed_layers(self, clips, batch_size=8):
+        """Pooled hidden states of every layer.
+
+        Returns
+        -------
+        ndarray of float32, shape (len(clips), n_layers + 1, hidden_size)
+            Twice as wide with ``mean+std``. Index 0 is the input of the first layer; the last one
+            is the model's output.
 
         Raises
         ------
         EncoderError
             If a clip is too short, not mono, or not finite.
         """
-        sizes = self.hidden_size * (2 if self.pooling == "mean+std" else 1)
-        embedding = np.zeros((len(clips), sizes), np.float32)
-        layers = np.zeros((len(clips), self.n_layers + 1, self.hidden_size), np.float32)
+        width = self.hidden_size * (2 if self.pooling == "mean+std" else 1)
+        layers = np.zeros((len(clips), self.n_layers + 1, width), np.float32)
         for positions in self._batches(clips, batch_size):
             states = self._hidden_states([clips[position] for position in positions])
-            embedding[positions] = pooled(states[self.layer], self.pooling).cpu().numpy()
-            means = torch.stack([state.mean(dim=1) for state in states], dim=1)
-            layers[positions] = means.cpu().numpy()
-        return embedding, layers
+            rows = torch.stack([pooled(state, self.pooling) for state in states], dim=1)
+            layers[positions] = rows.cpu().numpy()
+        return layers
 
     def _batches(self, clips, batch_size):
         """Positions of clips that go together: equal length, at most `batch_size`."""

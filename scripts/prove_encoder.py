@@ -73,8 +73,8 @@ def study(work, family, n_sources, seed):
         table, clips = clips_of_study(family, n_sources, seed)
         inputs = {"19": np.array([psychoacoustic_features(clip.astype(float)) for clip in clips])}
         for name, encoder in encoders.items():
-            for layer, states in enumerate(layer_embeddings(encoder, clips)):
-                inputs[f"{name} layer {layer}"] = states
+            layers = encoder.embed_layers(clips)
+            inputs |= {f"{name} layer {i}": layers[:, i] for i in range(layers.shape[1])}
         np.savez(path, table=table.to_json(), **inputs)
     with np.load(path) as file:
         inputs = {name: file[name] for name in file.files if name != "table"}
@@ -83,15 +83,6 @@ def study(work, family, n_sources, seed):
         inputs[f"{name} mean+std"] = inputs[name]
         inputs[name] = inputs[name][:, : inputs[name].shape[1] // 2]
     return table, inputs
-
-
-def layer_embeddings(encoder, clips):
-    """Mean and standard deviation over time of every layer: (n_layers + 1, n, 2 · 768)."""
-    layers = []
-    for layer in range(encoder.n_layers + 1):
-        encoder.layer = layer
-        layers.append(encoder.embed(clips))
-    return layers
 
 
 def probe_classes(train, test, labels, inner_folds):
