@@ -20,8 +20,8 @@ from aqp_utils.prediction import Prediction, prediction_table
 from aqp_utils.quality import CLASSES, SCALE
 from aqp_utils.split import TEST, TRAIN, check_disjoint, grouped_split
 
-FUSED = "embedding + psychoacoustic"
-INPUTS = (FUSED, "embedding", "psychoacoustic", "classic", "embedding + classic")
+FUSED = "psychoacoustic + embedding"
+INPUTS = (FUSED, "psychoacoustic", "embedding", "classic", "classic + embedding")
 SCORE_WEIGHTS = (0.0, 0.1, 0.5, 1.0, 2.0)
 UNUSED = "unused"  # clips that are neither trained on nor tested
 
@@ -136,7 +136,7 @@ def select_inputs(features, clips, names):
 
     Returns
     -------
-    ndarray of float32, shape (n, n_inputs)
+    ndarray, shape (n, n_inputs)
 
     Raises
     ------
@@ -147,7 +147,7 @@ def select_inputs(features, clips, names):
     for name, array in zip(names.split(" + "), columns, strict=True):
         if len(array) != len(clips):
             raise ValueError(f"features {name!r} have {len(array)} rows for {len(clips)} clips.")
-    return np.hstack(columns).astype(np.float32)
+    return np.hstack(columns)
 
 
 def _input(features, clips, name):

@@ -179,6 +179,6 @@ def test_inputs_are_fused_side_by_side(data):
     features, clips = data
     fused = experiments.select_inputs(features, clips, FUSED)
     assert fused.shape == (300, 24 + 19)
-    np.testing.assert_array_equal(fused[:, :24], features["embedding"])
+    np.testing.assert_array_equal(fused[:, 19:], features["embedding"])
     with pytest.raises(ValueError, match="'embedding' have 300 rows for 299 clips"):
         experiments.select_inputs(features, clips.iloc[1:], "embedding")
