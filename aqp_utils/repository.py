@@ -6,6 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from aqp_utils.storage import sha256
+
 PACKAGE = Path(__file__).resolve().parent
 
 # Notebook of each folder of a run, in the order of the series.
@@ -101,12 +103,12 @@ def _package_sha256():
     digest = hashlib.sha256()
     for path in sorted(files):
         status = path.stat()
-        content = _file_sha256(path, status.st_mtime_ns, status.st_size)
+        content = _unchanged_sha256(path, status.st_mtime_ns, status.st_size)
         digest.update(f"{path.relative_to(PACKAGE).as_posix()} {content}\n".encode())
     return digest.hexdigest()
 
 
 @functools.cache
-def _file_sha256(path, mtime_ns, size):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _unchanged_sha256(path, mtime_ns, size):
+    """SHA-256 of a source file, read again only if its time or size changed."""
+    return sha256(path)
