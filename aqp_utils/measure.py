@@ -87,7 +87,7 @@ def check_parameters(folder, table, seed):
         dict(
             clip=row.clip,
             kind=row.kind,
-            quantity=f"{DEGRADATIONS[row.kind].parameter} ({row.unit})",
+            quantity=f"{DEGRADATIONS[row.kind].parameter} ({row.unit})".removesuffix(" (1)"),
             requested=row.parameter,
             measured=_measured(row, folder, seed),
         )

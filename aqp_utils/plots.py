@@ -9,6 +9,7 @@ import librosa
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from aqp_utils import quality
 from aqp_utils.audio import SAMPLE_RATE
@@ -54,6 +55,11 @@ def save(fig, folder, name):
     path.parent.mkdir(parents=True, exist_ok=True)
     fig.savefig(path, dpi=150, metadata={"Software": None})
     return path
+
+
+def with_unit(name, unit):
+    """Axis label; a pure number has no unit to show."""
+    return name if unit == "1" else f"{name} ({unit})"
 
 
 def _axis(ax, figsize=(7, 2.4)):
@@ -251,9 +257,12 @@ def pseudo_pesq_curves():
         space = np.geomspace if facts.log_axis else np.linspace
         fine = space(min(grid), max(grid), 300)
         ax.plot(fine, quality.pseudo_pesq(kind, fine), color="black", lw=1.5, label="label curve")
-        ax.set(title=kind, xlabel=f"{facts.parameter} ({facts.unit})", ylim=(0.9, 4.6))
+        ax.set(title=kind, xlabel=with_unit(facts.parameter, facts.unit), ylim=(0.9, 4.6))
         if facts.log_axis:
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel("score (1.0–4.5)")
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=len(labels))
@@ -349,19 +358,20 @@ def feature_strips(table, features):
     """
     fig, axes = plt.subplots(1, len(features), figsize=(3.4 * len(features), 3))
     for ax, (column, label) in zip(np.atleast_1d(axes), features.items(), strict=True):
-        sns.lineplot(
+        sns.pointplot(
             table,
             x="severity",
             y=column,
             hue="kind",
             palette=KIND_COLORS,
-            marker="o",
+            dodge=0.4,
             errorbar="sd",
-            err_style="bars",
             ax=ax,
             legend=ax is axes[-1],
+            markersize=4,
+            linewidth=1.3,
         )
-        ax.set(xlabel="severity (0 = clean)", ylabel=label, xticks=sorted(table.severity.unique()))
+        ax.set(xlabel="severity (0 = clean)", ylabel=label)
     sns.move_legend(axes[-1], "center left", bbox_to_anchor=(1, 0.5), title="")
     return fig
 
