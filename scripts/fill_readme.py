@@ -1,0 +1,129 @@
+"""Write computed tables into README.md, between its `<!-- name -->` and `<!-- /name -->` marks.
+
+    python scripts/fill_readme.py           # rewrite README.md where needed
+    python scripts/fill_readme.py --check   # exit 1 if it would change
+
+Results come from outputs/showcase, everything else from the package itself.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from aqp_utils import parameters, psychoacoustics, quality  # noqa: E402
+from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES  # noqa: E402
+from aqp_utils.repository import NOTEBOOKS  # noqa: E402
+
+SHOWCASE = ROOT / "outputs" / "showcase"
+
+
+def markdown_table(header, rows):
+    """A Markdown table; every cell becomes text."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def badges():
+    """Colab badge and executed copy of each notebook, as stamped into the notebooks."""
+    rows = []
+    for name in NOTEBOOKS.values():
+        first = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text("utf-8"))["cells"][0]
+        text = "".join(first["source"])
+        badge = re.search(r"^\[!\[Open in Colab\].*$", text, re.M).group()
+        goal = re.search(r"\*\*Goal\*\* \| (.*?) \|", text).group(1)
+        copy = f"[executed](outputs/showcase/notebooks/{name}.ipynb)"
+        rows.append([f"[{name}](notebooks/{name}.ipynb)", goal, badge, copy])
+    return markdown_table(["notebook", "goal", "Colab", "copy with outputs"], rows)
+
+
+def sizes():
+    """How many clips each preset makes."""
+    rows = []
+    for preset, values in parameters.PRESETS.items():
+        given = {name: values.get(name, p.default) for name, p in parameters.PARAMETERS.items()}
+        kinds, severities = len(given["DEGRADATIONS"]), len(given["SEVERITIES"])
+        sources = kinds * given["N_PER_CONDITION"]
+        clips = sources * severities
+        n_test = round(given["TEST_SHARE"] * given["N_PER_CONDITION"])
+        test = max(1, n_test) * kinds * severities
+        rows.append([f"`{preset}`", f"{given['DURATION_S']:g} s", sources, kinds, severities])
+        rows[-1] += [clips, clips - test, test]
+    header = ["preset", "clip", "clean sources", "kinds", "severities", "clips", "train", "test"]
+    return markdown_table(header, rows)
+
+
+def degradations():
+    """Parameter range and score band of every kind and severity."""
+    rows = []
+    for kind in KINDS:
+        facts, cells = DEGRADATIONS[kind], []
+        for severity in quality.SEVERITY_CLASS:
+            ends = SEVERITY_RANGES[kind][severity]
+            low, high = sorted(quality.pseudo_pesq(kind, end) for end in ends)
+            unit = "" if facts.unit == "1" else f" {facts.unit}"
+            cells.append(f"{ends[0]:g} to {ends[1]:g}{unit} → {low:.1f}–{high:.1f}")
+        rows.append([f"**{kind}**", facts.parameter, *cells])
+    classes = [f"severity {s} ({name})" for s, name in quality.SEVERITY_CLASS.items()]
+    return markdown_table(["kind", "parameter", *classes], rows)
+
+
+def features():
+    """Name, unit, meaning and source of the 19 psychoacoustic features."""
+    rows = [
+        [i, f"`{f.name}`", f.unit, f.meaning, f.source]
+        for i, f in enumerate(psychoacoustics.FEATURES, start=1)
+    ]
+    return markdown_table(["#", "feature", "unit", "what it says", "source"], rows)
+
+
+def _interval(entry):
+    if entry["value"] is None:
+        return "–"
+    ends = "" if entry["low"] is None else f" [{entry['low']:.2f}, {entry['high']:.2f}]"
+    return f"{entry['value']:.2f}{ends}"
+
+
+def results():
+    """Headline numbers of the showcase run beside floors and oracle."""
+    metrics = json.loads((SHOWCASE / "05_report" / "metrics.json").read_text("utf-8"))
+    encoder = metrics["encoder"]
+    network = f"**network, 19 + {encoder['name']} encoder**"
+    rows = {network: metrics["classification"] | metrics["score"], **metrics["baselines"]}
+    columns = {"accuracy": "accuracy", "macro_f1": "macro-F1", "pcc": "PCC", "srcc": "SRCC"}
+    columns["rmse"] = "RMSE"
+    table = markdown_table(
+        ["", *columns.values()],
+        [[name, *(_interval(row[metric]) for metric in columns)] for name, row in rows.items()],
+    )
+    return (
+        f"{table}\n\nClip level, {metrics['n_test']} test clips from {metrics['n_test_sources']} "
+        f"sources that training never saw, seed {metrics['seed']}; brackets are 95 % intervals from "
+        f"a bootstrap over sources. Encoder `{encoder['name']}`, weights "
+        f"`{encoder['weights_sha256'][:12]}`, layer {encoder['layer']}."
+    )
+
+
+FILLED = {f.__name__: f for f in (badges, sizes, degradations, features, results)}
+
+
+def filled(text):
+    """`text` with every marked block replaced by what its function computes."""
+    for name, compute in FILLED.items():
+        block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
+        if not block.search(text):
+            raise ValueError(f"README.md has no block marked {name}.")
+        text = block.sub(lambda match, c=compute: f"{match[1]}\n{c()}\n\n{match[2]}", text)
+    return text
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    before = readme.read_text("utf-8")
+    after = filled(before)
+    if "--check" in sys.argv[1:]:
+        sys.exit("README.md: run scripts/fill_readme.py" if after != before else 0)
+    readme.write_text(after, "utf-8")
