@@ -101,8 +101,8 @@ def results():
     )
     return (
         f"{table}\n\nClip level, {metrics['n_test']} test clips from {metrics['n_test_sources']} "
-        f"sources that training never saw, seed {metrics['seed']}; brackets are 95 % intervals from "
-        f"a bootstrap over sources. Encoder `{encoder['name']}`, weights "
+        f"sources that training never saw, seed {metrics['seed']}; brackets are 95 % intervals "
+        f"from a bootstrap over sources. Encoder `{encoder['name']}`, weights "
         f"`{encoder['weights_sha256'][:12]}`, layer {encoder['layer']}."
     )
 
