@@ -180,7 +180,7 @@ def test_folders_hold_what_the_next_notebook_needs(series):
     assert len(clips) == 5 * 4 * 3 and clips.groupby(["kind", "severity"]).size().eq(4).all()
     assert clips.score.between(1.0, 4.5).all()
     features = np.load(series / "03_features" / "features.npz", allow_pickle=False)
-    assert list(features["clip"]) == list(clips.clip)
+    assert list(features["clip"]) == list(clips["clip"])
     for name, width in (("psychoacoustic", 19), ("classic", 19), ("embedding", 768)):
         assert features[name].shape == (60, width) and np.isfinite(features[name]).all(), name
     split = pd.read_csv(series / "04_model" / "split.csv")
