@@ -2,7 +2,9 @@
 
 All take the predictions of `aqp_utils.experiments.run`, at clip level. The spread over seeds (sd)
 says what another split and initialisation would change; the intervals draw sources again and say
-what another choice of test sources would change, the trained networks being what they are.
+what another choice of test sources would change, the trained networks being what they are. The
+intervals are not corrected for the number of comparisons: of many, one in twenty looks clear by
+luck.
 """
 
 import numpy as np
