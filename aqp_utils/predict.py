@@ -1,9 +1,9 @@
 """Score recordings with a trained model: load once, then a waveform, a file or a folder.
 
-A recording is heard in windows as long as the clips of training, side by side, the last one flush
-with the end; its score and class probabilities are the means over them. Windows 40 dB below the
-loudest one are pauses and left out. A shorter recording is one window. The curve adds windows at
-every full second; it does not change the score.
+A recording is cut into equal parts, as near as can be to the length of the clips of training (so
+between two thirds and one and a half of it, or all of a shorter recording); its score and class
+probabilities are the means over the parts. Parts 40 dB below the loudest are pauses and left out.
+The curve is made of windows of training length, one every second; the score does not depend on it.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -203,28 +203,45 @@ class Predictor:
     def score(self, recording, curve=False):
         """Score a `Recording`; see `__call__`."""
         audio, length = recording.audio, round(self.clip_s * SAMPLE_RATE)
-        scored, all_starts = _window_starts(len(audio), length, curve)
-        windows = {start: audio[start : start + length] for start in all_starts}
-        sounding = _sounding(windows, scored)
-        inputs = self._inputs([windows[start] for start in sounding])
+        parts = list(_parts(audio, length).values())
+        levels_dbfs = [rms_dbfs(part) for part in parts]
+        floor_dbfs = max(levels_dbfs) - ACTIVE_RANGE_DB
+        parts = [p for p, level in zip(parts, levels_dbfs, strict=True) if level >= floor_dbfs]
+        inputs = self._inputs(parts)
         prediction = self.model.predict(inputs)
-        counted = np.isin(sounding, scored)
-        score = float(prediction.score[counted].mean())
-        probabilities = prediction.probabilities[counted].mean(axis=0)
-        notes, outside = self._remarks(recording, inputs[counted].mean(axis=0))
-        left_out = len(set(scored) - set(sounding))
-        if left_out:
-            notes.append(f"{left_out} of {len(scored)} windows are pauses and left out")
+        score = float(prediction.score.mean())
+        probabilities = prediction.probabilities.mean(axis=0)
+        notes, outside = self._remarks(recording, inputs.mean(axis=0))
+        if pauses := len(levels_dbfs) - len(parts):
+            notes.append(f"{pauses} of {len(levels_dbfs)} parts are pauses and left out")
         return QualityScore(
             quality=CLASSES[int(probabilities.argmax())],
             probabilities=dict(zip(CLASSES, map(float, probabilities), strict=True)),
             score=score,
             interval=calibration.interval(self.calibration, score) if self.calibration else None,
             duration_s=recording.duration_s,
-            curve=_curve(windows, sounding, prediction.score) if curve else None,
+            curve=self._curve(_every_second(audio, length), floor_dbfs) if curve else None,
             domain=outside,
             notes=notes,
         )
+
+    def _curve(self, windows, floor_dbfs):
+        """Start, end and score of windows (start -> audio); NaN in those below `floor_dbfs`."""
+        starts, windows = list(windows), list(windows.values())
+        table = pd.DataFrame(
+            {
+                "start_s": [start / SAMPLE_RATE for start in starts],
+                "end_s": [
+                    (start + len(x)) / SAMPLE_RATE for start, x in zip(starts, windows, strict=True)
+                ],
+                "score": np.nan,
+            }
+        )
+        sounding = np.array([rms_dbfs(window) >= floor_dbfs for window in windows])
+        if sounding.any():
+            heard = [windows[i] for i in np.flatnonzero(sounding)]
+            table.loc[sounding, "score"] = self.model.predict(self._inputs(heard)).score
+        return table
 
     def _row(self, path, recording, curve):
         try:
@@ -294,30 +311,18 @@ def _encoder_of(folder, about, device):
     return encoder
 
 
-def _window_starts(n, length, curve):
-    """Starts (samples) of the windows that make the score, and of all windows to compute."""
-    if n <= length:
-        return [0], [0]
-    scored = [*range(0, n - length + 1, length)]
-    if n % length:
-        scored.append(n - length)
+def _parts(audio, length):
+    """Cut `audio` into equal parts nearest to `length` samples: start -> part.
+
+    The remainder of the division, less than a sample per part, is not heard.
+    """
+    n_parts = max(1, round(len(audio) / length))
+    size = len(audio) // n_parts
+    return {start: audio[start : start + size] for start in range(0, n_parts * size, size)}
+
+
+def _every_second(audio, length):
+    """Windows of `length` samples (or all of a shorter `audio`), one a second: start -> window."""
     hop = round(CURVE_HOP_S * SAMPLE_RATE)
-    return scored, sorted({*scored, *(range(0, n - length + 1, hop) if curve else ())})
-
-
-def _sounding(windows, scored):
-    """Starts of the windows that are no pause, next to the loudest window of the score."""
-    level_dbfs = {start: rms_dbfs(audio) for start, audio in windows.items()}
-    floor = max(level_dbfs[start] for start in scored) - ACTIVE_RANGE_DB
-    return [start for start, level in level_dbfs.items() if level > floor]
-
-
-def _curve(windows, sounding, scores):
-    table = pd.DataFrame(
-        {
-            "start_s": [start / SAMPLE_RATE for start in windows],
-            "end_s": [(start + len(audio)) / SAMPLE_RATE for start, audio in windows.items()],
-        }
-    )
-    table["score"] = pd.Series(scores, index=np.flatnonzero(np.isin(list(windows), sounding)))
-    return table
+    last = max(0, len(audio) - length)
+    return {start: audio[start : start + length] for start in range(0, last + 1, hop)}

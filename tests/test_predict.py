@@ -89,43 +89,46 @@ def test_file_and_waveform_agree_and_stereo_copies_change_nothing(predictor, tmp
     assert predictor(np.c_[audio, audio], RATE).score == predictor(audio, RATE).score
 
 
-def test_long_recordings_are_averaged_over_windows_side_by_side(predictor):
+def test_long_recordings_are_averaged_over_parts(predictor):
     parts = [voice_like(1.0, seed) for seed in (1, 2, 3)]
     alone = [predictor(part, RATE).score for part in parts]
     assert predictor(np.concatenate(parts), RATE).score == pytest.approx(np.mean(alone), abs=1e-3)
 
 
-def test_the_curve_does_not_change_the_score(predictor):
-    audio = voice_like(4.3)
-    plain, with_curve = predictor(audio, RATE), predictor(audio, RATE, curve=True)
-    assert plain.score == pytest.approx(with_curve.score, abs=1e-6)
-    curve = with_curve.curve
-    assert curve["start_s"].tolist() == [0.0, 1.0, 2.0, 3.0, 3.3]
-    np.testing.assert_allclose(curve["end_s"] - curve["start_s"], 1.0)
-    assert curve["score"].between(1.0, 4.5).all()
-
-
 @pytest.mark.parametrize(
-    ("n", "curve", "scored", "computed"),
+    ("n", "starts", "size"),
     [
-        (20, False, [0], [0]),
-        (48, False, [0], [0]),
-        (100, False, [0, 48, 52], [0, 48, 52]),
-        (96, True, [0, 48], [0, 16, 32, 48]),
-        (100, True, [0, 48, 52], [0, 16, 32, 48, 52]),
+        (20, [0], 20),
+        (48, [0], 48),
+        (71, [0], 71),
+        (73, [0, 36], 36),
+        (96, [0, 48], 48),
+        (145, [0, 48, 96], 48),
     ],
 )
-def test_windows(monkeypatch, n, curve, scored, computed):
-    monkeypatch.setattr(predict, "SAMPLE_RATE", 16)
-    assert predict._window_starts(n, 48, curve) == (scored, computed)
+def test_parts_are_equal_and_near_the_training_length(n, starts, size):
+    parts = predict._parts(np.arange(n), 48)
+    assert list(parts) == starts
+    assert all(part[0] == start and len(part) == size for start, part in parts.items())
+
+
+def test_the_curve_has_a_window_every_second_and_leaves_the_score_alone(predictor):
+    audio = voice_like(4.3)
+    result = predictor(audio, RATE, curve=True)
+    assert result.score == predictor(audio, RATE).score
+    assert result.curve["start_s"].tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert result.curve["end_s"].tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert result.curve["score"].between(1.0, 4.5).all()
+    brief = predictor(voice_like(0.5), RATE, curve=True)
+    assert brief.curve["score"].tolist() == pytest.approx([brief.score], abs=1e-6)
 
 
 def test_pauses_are_left_out_and_said_so(predictor):
     audio = np.concatenate([voice_like(2), np.zeros(2 * RATE, np.float32), voice_like(1)])
     result = predictor(audio, RATE, curve=True)
-    assert "2 of 5 windows are pauses and left out" in result.notes
+    assert "2 of 5 parts are pauses and left out" in result.notes
     assert result.curve["score"].isna().tolist() == [False, False, True, True, False]
-    np.testing.assert_allclose(result.score, result.curve["score"].dropna().mean(), atol=1e-6)
+    np.testing.assert_allclose(result.score, result.curve["score"].dropna().mean(), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +275,7 @@ def test_table_csv_and_exit_code(folder, recordings, tmp_path, capsys):
     assert list(table) == predict.TABLE_COLUMNS and len(table) == 4
     curve = pd.read_csv(tmp_path / "new folder" / "out_curve.csv")
     assert list(curve) == ["file", "start_s", "score"]
-    assert curve["start_s"].tolist() == [0.0, 1.0, 1.5, 0.0]
+    assert curve["start_s"].tolist() == [0.0, 1.0, 0.0]
     assert os.listdir(out.parent) == ["out.csv", "out_curve.csv"]
     assert command(recordings / "a.wav", "--model", folder) == 0
 
@@ -292,7 +295,7 @@ def test_json_is_json_and_holds_the_curve(folder, recordings, capsys):
     assert content["n_scored"] == 2 and content["n_failed"] == 2
     assert content["interval_level"] == 0.9
     first, broken = content["recordings"][:2]
-    assert [start_s for start_s, _ in first["curve"]] == [0.0, 1.0, 1.5]
+    assert [start_s for start_s, _ in first["curve"]] == [0.0, 1.0]
     assert broken["score"] is None and "not audio" in broken["error"]
 
 
