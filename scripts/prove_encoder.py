@@ -6,7 +6,7 @@
 Two studies of 300 clips (tones, speech-like) and one of 3,000, all in 5 folds grouped by source and
 stratified by kind. A linear probe and the multi-task network are trained on 19 psychoacoustic
 features, on embeddings, and on both. The default layer is chosen on sources of another seed, which
-the proof never sees. Clips are made in memory from their seeds; features are kept under --work.
+the proof never sees. Clips and features are kept under --work.
 """
 
 import argparse
@@ -21,7 +21,6 @@ import pandas as pd
 import torch
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
@@ -38,62 +37,84 @@ from aqp_utils.psychoacoustics import psychoacoustic_features
 from aqp_utils.quality import CLASSES, pseudo_pesq, quality_class
 from aqp_utils.randomness import rng_for
 from aqp_utils.split import grouped_folds
-from aqp_utils.storage import write_json
+from aqp_utils.storage import atomic, write_json
 
 DURATION_S = 3.0
 N_FOLDS = 5
 SEED, CHOICE_SEED = 0, 1  # of the proof, and of the sources that the default layer is chosen on
-PENALTIES = (0.003, 0.03, 0.3)  # C of the logistic regression, chosen inside the training folds
+PENALTIES = (0.003, 0.03, 0.3)  # C of the logistic regression, chosen on one of the training folds
 BOOTSTRAP = 1000
 ENCODERS = ("random", "embedded")
 
 
-def clips_of_study(family, n_sources, seed):
-    """The clips that notebooks 01 and 02 would make, in memory: ``(table, list of audio)``."""
-    rows, clips = [], []
-    for source in tqdm(range(n_sources), desc=f"{family} clips", mininterval=5):
-        clean, _ = FAMILIES[family](DURATION_S, rng_for(seed, "clean", source))
+def kept(path, compute):
+    """The array in `path` (npy), computed and kept there if it is missing."""
+    if not path.exists():
+        array = compute()
+        with atomic(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, array)
+    return np.load(path)
+
+
+def table_of_study(n_sources, seed):
+    """The clips of a study: source, kind, severity and labels of each."""
+    rows = []
+    for source in range(n_sources):
         kind = KINDS[source % len(KINDS)]
         for severity in (1, 2, 3):
             row = {"source": source, "kind": kind, "severity": severity}
-            rng = stream_of(seed, row)
-            parameter = sample_parameter(kind, severity, rng)
-            clips.append(degrade(clean, kind, parameter, rng).astype(np.float32))
-            labels = {"quality": quality_class(severity), "score": pseudo_pesq(kind, parameter)}
-            rows.append({"clip": f"src{source:04d}_{kind}_s{severity}", **row, **labels})
-    return pd.DataFrame(rows), clips
+            row["parameter"] = sample_parameter(kind, severity, stream_of(seed, row))
+            row["score"] = pseudo_pesq(kind, row["parameter"])
+            row["quality"] = quality_class(severity)
+            rows.append({"clip": f"src{source:04d}_{kind}_s{severity}", **row})
+    return pd.DataFrame(rows)
+
+
+def clips_of_study(family, table, seed):
+    """What notebooks 01 and 02 would write for `table`: 16-bit samples, shape (n, n_samples)."""
+    clips = []
+    for row in tqdm(table.itertuples(), f"{family} clips", len(table), mininterval=5):
+        if row.severity == 1:
+            clean, _ = FAMILIES[family](DURATION_S, rng_for(seed, "clean", row.source))
+            clean = np.round(clean * 2**15) / 2**15
+        rng = stream_of(seed, row)
+        degraded = degrade(clean, row.kind, sample_parameter(row.kind, row.severity, rng), rng)
+        clips.append(np.round(degraded * 2**15).astype(np.int16))
+    return np.array(clips)
 
 
 def study(work, family, n_sources, seed):
-    """Table of a study and its inputs by name, each (n, d); computed once per encoder weights."""
-    encoders = {name: load_encoder(name, pooling="mean+std", verbose=False) for name in ENCODERS}
-    weights = encoders["embedded"].weights_sha256[:8]
-    path = work / f"{family}_{n_sources}_seed{seed}_{weights}.npz"
-    if not path.exists():
-        table, clips = clips_of_study(family, n_sources, seed)
-        inputs = {"19": np.array([psychoacoustic_features(clip.astype(float)) for clip in clips])}
-        for name, encoder in encoders.items():
-            layers = encoder.embed_layers(clips)
-            inputs |= {f"{name} layer {i}": layers[:, i] for i in range(layers.shape[1])}
-        np.savez(path, table=table.to_json(), **inputs)
-    with np.load(path) as file:
-        inputs = {name: file[name] for name in file.files if name != "table"}
-        table = pd.read_json(str(file["table"]), orient="columns")
-    for name in [n for n in inputs if "layer" in n]:  # mean and standard deviation are stored
-        inputs[f"{name} mean+std"] = inputs[name]
-        inputs[name] = inputs[name][:, : inputs[name].shape[1] // 2]
+    """Table of a study and its inputs by name, each (n, d); what was computed before is kept."""
+    table = table_of_study(n_sources, seed)
+    stem = f"{family}_{n_sources}_seed{seed}"
+    clips = kept(work / f"{stem}_clips.npy", lambda: clips_of_study(family, table, seed))
+    clips = clips / 2.0**15
+    describe = psychoacoustic_features
+    inputs = {"19": kept(work / f"{stem}_19.npy", lambda: np.array([describe(x) for x in clips]))}
+    for name in ENCODERS:
+        encoder = load_encoder(name, pooling="mean+std", verbose=False)
+        path = work / f"{stem}_{name}_{encoder.weights_sha256[:8]}.npy"
+        layers = kept(path, lambda encoder=encoder: encoder.embed_layers(list(clips)))
+        for layer in range(encoder.n_layers + 1):
+            inputs[f"{name} layer {layer}"] = layers[:, layer, : encoder.hidden_size]
+            inputs[f"{name} layer {layer} mean+std"] = layers[:, layer]
     return table, inputs
 
 
-def probe_classes(train, test, labels, inner_folds):
-    """Linear probe: classes predicted for `test`, its penalty chosen inside the training part."""
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
-    search = GridSearchCV(
-        model, {"logisticregression__C": PENALTIES}, cv=PredefinedSplit(inner_folds)
-    )
+def probe_classes(train, test, labels, inner):
+    """Linear probe: classes predicted for `test`; the penalty is chosen on one fold (`inner`) of
+    the training part."""
+
+    def fitted(penalty, rows):
+        probe = LogisticRegression(C=penalty, max_iter=100, tol=1e-3)
+        return make_pipeline(StandardScaler(), probe).fit(train[rows], labels[rows])
+
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # 200 iterations are enough for a probe
-        return search.fit(train, labels).predict(test)
+        warnings.simplefilter("ignore")  # 100 iterations are enough for a probe
+        right = [
+            (fitted(c, ~inner).predict(train[inner]) == labels[inner]).mean() for c in PENALTIES
+        ]
+        return fitted(PENALTIES[int(np.argmax(right))], slice(None)).predict(test)
 
 
 def probe_scores(train, test, scores):
@@ -119,11 +140,12 @@ def predictions_of(inputs, table, learner):
     result = table.assign(fold=folds, predicted_quality="", predicted_kind="", predicted_score=0.0)
     for fold in range(N_FOLDS):
         test = folds == fold
-        train, inner = ~test, folds[~test]
+        train, inner = ~test, folds[~test] == (fold + 1) % N_FOLDS
         a, b, known = inputs[train], inputs[test], table[train]
         if learner == "linear probe":
-            result.loc[test, "predicted_quality"] = probe_classes(a, b, known.quality, inner)
-            result.loc[test, "predicted_kind"] = probe_classes(a, b, known.kind, inner)
+            for label in ("quality", "kind"):
+                labels = known[label].to_numpy()
+                result.loc[test, f"predicted_{label}"] = probe_classes(a, b, labels, inner)
             result.loc[test, "predicted_score"] = probe_scores(a, b, known.score)
         else:
             classes = known.quality.map(CLASSES.index).to_numpy()
@@ -144,7 +166,10 @@ def figures_of(predictions):
         row = {"class_accuracy": accuracy(fold)}
         row["score_srcc"] = spearmanr(fold.predicted_score, fold.score).statistic
         if (fold.predicted_kind != "").all():
-            row["kind_accuracy"] = (fold.predicted_kind == fold.kind).mean()
+            right = fold.predicted_kind == fold.kind
+            row["kind_accuracy"] = right.mean()
+            for severity, part in right.groupby(fold.severity):
+                row[f"kind_accuracy_s{severity}"] = part.mean()
         rows.append(row)
     rows = pd.DataFrame(rows)
     spread = rows.std(ddof=1).add_suffix("_sd")
@@ -165,17 +190,16 @@ def choose_layer(work):
 
 
 def compared_inputs(inputs, layer, small):
-    """Name -> columns of everything that a study compares."""
-    embedded = inputs[f"embedded layer {layer}"]
-    chosen = {"19": inputs["19"]}
-    if small:
-        chosen |= {name: inputs[name] for name in inputs if name != "19"}
-    chosen["random"] = inputs[f"random layer {layer}"]
-    chosen["embedded"] = embedded
-    chosen["19 + random"] = np.hstack([inputs["19"], inputs[f"random layer {layer}"]])
-    chosen["19 + embedded"] = np.hstack([inputs["19"], embedded])
+    """Name -> columns of everything that a study compares; the large one only what matters."""
+    features = inputs["19"]
+    random, embedded = (inputs[f"{name} layer {layer}"] for name in ENCODERS)
     spread = inputs[f"embedded layer {layer} mean+std"]
-    chosen["19 + embedded mean+std"] = np.hstack([inputs["19"], spread])
+    chosen = {"19": features, "random": random, "embedded": embedded}
+    chosen["19 + embedded"] = np.hstack([features, embedded])
+    if small:
+        chosen["19 + random"] = np.hstack([features, random])
+        chosen["19 + embedded mean+std"] = np.hstack([features, spread])
+        chosen |= {name: inputs[name] for name in inputs if name != "19"}
     return chosen
 
 
