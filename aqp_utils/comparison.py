@@ -62,6 +62,22 @@ def summary(predictions, n, rng):
     return pd.concat(tables, ignore_index=True)
 
 
+def as_rows(table, experiment, estimate="mean"):
+    """One experiment of a `summary` (or of `differences`) as `plots.intervals` takes it.
+
+    Returns
+    -------
+    dict
+        condition -> {metric -> {"value", "low", "high"}}; None where a number is undefined.
+    """
+    rows = {}
+    for row in table[table["experiment"] == experiment].to_dict("records"):
+        ends = {"value": row[estimate], "low": row["low"], "high": row["high"]}
+        entry = {name: None if pd.isna(number) else float(number) for name, number in ends.items()}
+        rows.setdefault(row["condition"], {})[row["metric"]] = entry
+    return rows
+
+
 def differences(predictions, reference, n, rng):
     """Every condition against one reference, on the clips and seeds that both have tested.
 

@@ -80,7 +80,8 @@ def summarize(predictions, baselines, n, rng):
         "classification": {name: overall[name] for name in _CLASS_METRICS}
         | {
             "per_class": {
-                name: {k: plain(v) for k, v in row.items()} for name, row in classes.iterrows()
+                name: {k: plain(v) for k, v in row.items()} | {"support": int(row["support"])}
+                for name, row in classes.iterrows()
             },
             "confusion": confusion(predictions["quality"], predictions["predicted_quality"])
             .to_numpy()

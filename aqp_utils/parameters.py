@@ -285,6 +285,14 @@ PARAMETERS = {
             _integer(10, 1_000_000),
         ),
         Parameter(
+            "SEEDS",
+            5,
+            "",
+            "splits and initialisations behind every comparison in 05",
+            "an integer from 1 to 100",
+            _integer(1, 100),
+        ),
+        Parameter(
             "INTERACTIVE",
             True,
             "",
@@ -304,6 +312,7 @@ PRESETS = {
         "TEST_SHARE": 0.5,
         "EPOCHS": 5,
         "BOOTSTRAP": 50,
+        "SEEDS": 2,
     },
     "default": {},
 }

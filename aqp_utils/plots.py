@@ -513,3 +513,51 @@ def intervals(table, columns, n_columns=None, reference=None):
         ax.grid(axis="x", color="0.92")
     np.atleast_1d(axes)[0].invert_yaxis()
     return fig
+
+
+def by_layer(rows, columns):
+    """One metric per panel against the layer of the encoder, with 95 % bands.
+
+    Parameters
+    ----------
+    rows : dict
+        "layer 0", "layer 1", … -> {metric -> {"value", "low", "high"}}.
+    columns : dict
+        Metric -> axis label.
+    """
+    fig, axes = plt.subplots(1, len(columns), figsize=(3.6 * len(columns), 2.8))
+    layers = range(len(rows))
+    for ax, (metric, label) in zip(np.atleast_1d(axes), columns.items(), strict=True):
+        ends = {
+            key: [row[metric][key] for row in rows.values()] for key in ("value", "low", "high")
+        }
+        ax.fill_between(layers, ends["low"], ends["high"], alpha=0.2, lw=0)
+        ax.plot(layers, ends["value"], "o-")
+        ax.set(xlabel="layer (0 = input of the first)", ylabel=label, xticks=layers)
+    return fig
+
+
+def unseen(rows, columns):
+    """Heat map of what happens without a kind or a severity in training, and with it.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Index: what was left out; one column per metric, numbers.
+    columns : dict
+        Column of `rows` -> label.
+    """
+    fig, ax = plt.subplots(figsize=(1.7 * len(columns) + 1.5, 0.4 * len(rows) + 1.2))
+    sns.heatmap(
+        rows[list(columns)].rename(columns=columns),
+        vmin=0,
+        vmax=1,
+        cmap="Blues",
+        annot=True,
+        fmt=".2f",
+        ax=ax,
+        cbar=False,
+    )
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(length=0, axis="both")
+    return fig
