@@ -22,6 +22,7 @@ class AudioFormat:
     mime: str
     label: str
     settings: dict  # of soundfile.write
+    decoded_rate: int = SAMPLE_RATE  # Hz, of what a browser's decoder gives
 
 
 # FLAC keeps every sample of the WAV file in about 60 % of its bytes and plays in Chrome 56,
@@ -34,6 +35,7 @@ FORMATS = {
         "audio/ogg",
         "Ogg/Opus, lossy",
         {"format": "OGG", "subtype": "OPUS", "compression_level": 0.75},
+        decoded_rate=48_000,
     ),
     "wav": AudioFormat("audio/wav", "WAV, 16-bit PCM", {"format": "WAV", "subtype": "PCM_16"}),
 }

@@ -1,0 +1,229 @@
+"""The report: one HTML file with numbers, figures and players that needs no network.
+
+`report_view` prepares what is said, templates/report.html.j2 how it looks; this module reads the
+run folder, packs audio and pictures into the page and writes it.
+"""
+
+import base64
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jinja2
+import matplotlib
+import numpy as np
+import pandas as pd
+import soundfile as sf
+from matplotlib.colors import to_hex
+
+from aqp_utils import plots, report_view
+from aqp_utils.audio import SAMPLE_RATE, read_wav
+from aqp_utils.manifest import MANIFEST
+from aqp_utils.players import FORMATS, audio_data_uri
+from aqp_utils.quality import CLASSES
+from aqp_utils.repository import NOTEBOOKS
+from aqp_utils.storage import write_text
+
+N_PLAYERS = 100  # clips with players; keeps the page of a large run near 5 MB
+COLORMAP_STEPS = 32  # the page interpolates between them
+
+
+def write_report(out_folder, run_folder, captions=None, audio_format="opus", n_players=N_PLAYERS):
+    """Write `out_folder`/report.html from the results of one run.
+
+    Parameters
+    ----------
+    out_folder : path
+        Holds metrics.json, predictions.csv and figures/*.png.
+    run_folder : path
+        Holds 01_clean, 02_degraded and the other stages with their manifests.
+    captions : dict, optional
+        Figure (file name without .png) -> (title, text that replaces the picture for who cannot
+        see it, sentence that reads it), in the order to show; default: figures.json in
+        `out_folder`, if there is one.
+    audio_format : str
+        "opus" (small) or "flac" (lossless, and played by older Safari); without an Opus encoder
+        in libsndfile it is "flac".
+    n_players : int
+        Clips to embed with audio. If there are more, these are spread evenly over the ranks of
+        absolute error, the largest included.
+
+    Returns
+    -------
+    Path
+        report.html, a single file that loads nothing.
+
+    Raises
+    ------
+    FileNotFoundError
+        Naming the missing file and the notebook that makes it.
+    """
+    out_folder, run_folder = Path(out_folder), Path(run_folder)
+    metrics = _metrics(out_folder)
+    predictions = _test_part(pd.read_csv(_need(out_folder / "predictions.csv", "05_evaluate")))
+    manifests = _manifests(run_folder)
+    if audio_format == "opus" and "OPUS" not in sf.available_subtypes("OGG"):
+        audio_format = "flac"
+    heard = _spread_over_error(predictions, n_players)
+    sounds = _sounds(predictions[heard], run_folder / "02_degraded", audio_format)
+    clips = _clips(predictions)
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            metrics=metrics,
+            view=report_view,
+            manifests=manifests,
+            clips=clips,
+            scatter=report_view.scatter(clips),
+            kinds=_kinds(predictions),
+            severities=sorted(predictions["severity"].unique().tolist()),
+            classes=CLASSES[::-1],
+            figures=_figures(out_folder, captions),
+            audio=_audio_facts(audio_format, sounds, int(heard.sum()), len(predictions)),
+            store=_store(predictions[heard], sounds, FORMATS[audio_format].decoded_rate),
+        )
+    )
+    path = out_folder / "report.html"
+    write_text(path, page)
+    return path
+
+
+def _need(path, notebook):
+    if not path.is_file():
+        raise FileNotFoundError(f"run {notebook} first: {path} is missing.")
+    return path
+
+
+def _metrics(out_folder):
+    """metrics.json with empty groups for those it leaves out."""
+    path = _need(out_folder / "metrics.json", "05_evaluate")
+    groups = ("classification", "score", "per_degradation", "baselines")
+    return {**{name: {} for name in groups}, **json.loads(path.read_text("utf-8"))}
+
+
+def _test_part(predictions):
+    if "part" in predictions:
+        predictions = predictions[predictions["part"] == "test"]
+    return predictions.sort_values(["source", "severity"]).reset_index(drop=True)
+
+
+def _manifests(run_folder):
+    """Manifest of each finished stage; the report is written before its own stage has one."""
+    paths = {name: run_folder / name / MANIFEST for name in NOTEBOOKS}
+    return {
+        name: json.loads(path.read_text("utf-8")) for name, path in paths.items() if path.is_file()
+    }
+
+
+def _spread_over_error(predictions, n_players):
+    """Mask of the clips that get players, shape (n,)."""
+    n = len(predictions)
+    error = (predictions["predicted_score"] - predictions["score"]).abs().to_numpy()
+    ranked = np.argsort(-error, kind="stable")
+    chosen = np.unique(np.linspace(0, n - 1, min(n_players, n)).round().astype(int))
+    mask = np.zeros(n, dtype=bool)
+    mask[ranked[chosen]] = True
+    return mask
+
+
+def _sounds(predictions, folder, audio_format):
+    """Data URI of every wav file behind these clips, each clean source once: path -> text."""
+    files = pd.unique(predictions[["file", "clean_file"]].to_numpy().ravel())
+
+    def pack(file):
+        audio = read_wav(_need(folder / file, "01_synthesize and 02_degrade"))
+        return audio_data_uri(audio, audio_format), len(audio) / SAMPLE_RATE
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # libsndfile encodes outside Python's lock
+        return dict(zip(files, pool.map(pack, files), strict=True))
+
+
+def _audio_facts(audio_format, sounds, n_heard, n_clips):
+    seconds = sum(duration_s for _, duration_s in sounds.values())
+    bits = sum(6 * len(uri.partition(",")[2]) for uri, _ in sounds.values())  # base64: 6 a letter
+    return {
+        "label": FORMATS[audio_format].label,
+        "lossless": audio_format != "opus",
+        "kbit_per_s": round(bits / seconds / 1000) if seconds else 0,
+        "n_heard": n_heard,
+        "n_clips": n_clips,
+    }
+
+
+def _clips(predictions):
+    """One dict per test clip with every text its row and its details show."""
+    rows = []
+    for row in predictions.to_dict("records"):
+        off = abs(CLASSES.index(row["predicted_quality"]) - CLASSES.index(row["quality"]))
+        row["error"] = row["predicted_score"] - row["score"]
+        text = report_view.number(row["error"])
+        row["error_text"] = f"+{text}" if float(f"{row['error']:.2f}") > 0 else text
+        row["classes_off"] = off
+        row["parameter_text"] = report_view.parameter_text(row["kind"], row.get("parameter"))
+        row["probabilities"] = [(name, row.get(f"p_{name}")) for name in CLASSES[::-1]]
+        rows.append(row)
+    return rows
+
+
+def _kinds(predictions):
+    """Kind -> (colour, number of its symbol), in the order of the figures."""
+    found = predictions["kind"].unique().tolist()
+    ordered = [k for k in plots.KIND_COLORS if k in found]
+    ordered += [k for k in found if k not in ordered]
+    return {k: (to_hex(plots.KIND_COLORS.get(k, "gray")), i % 5) for i, k in enumerate(ordered)}
+
+
+def _figures(out_folder, captions):
+    """Pictures with title, alternative text and sentence; those without a caption come last."""
+    listed = out_folder / "figures.json"
+    if captions is None:
+        captions = json.loads(listed.read_text("utf-8")) if listed.is_file() else {}
+    paths = {path.stem: path for path in sorted((out_folder / "figures").glob("*.png"))}
+    names = [n for n in captions if n in paths] + [n for n in paths if n not in captions]
+    figures = []
+    for name in names:
+        plain = name.replace("_", " ")
+        title, alt, sentence = captions.get(name, (plain, f"Figure: {plain}", ""))
+        data = base64.b64encode(paths[name].read_bytes()).decode()
+        figures.append(dict(name=name, title=title, alt=alt, sentence=sentence, data=data))
+    return figures
+
+
+def _store(predictions, sounds, decoded_rate):
+    """What the page's script needs: audio by file, files by clip, and how to draw a spectrogram."""
+    return {
+        "sounds": {file: uri for file, (uri, _) in sounds.items()},
+        "clips": {
+            row.clip: {"degraded": row.file, "clean": row.clean_file}
+            for row in predictions.itertuples()
+        },
+        "spectrogram": {
+            "sample_rate": SAMPLE_RATE,
+            "decoded_rate": decoded_rate,
+            "n_fft": plots.N_FFT,
+            "hop": plots.HOP,
+            "level_db": plots.DB_RANGE,
+            "difference_db": [-plots.DIFFERENCE_DB, plots.DIFFERENCE_DB],
+        },
+        "colormaps": {"level": _colormap("magma"), "difference": _colormap("vlag")},
+    }
+
+
+def _colormap(name):
+    steps = matplotlib.colormaps[name](np.linspace(0, 1, COLORMAP_STEPS))
+    return [[round(255 * channel) for channel in color[:3]] for color in steps]
+
+
+def _environment():
+    """Jinja with everything escaped: a clip may be called anything."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("aqp_utils"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = report_view.number
+    return environment

@@ -1,0 +1,75 @@
+"""A real browser for tests: Debian's Chromium, driven by Playwright.
+
+`visit(url)` opens a page and keeps what it complains about and what it asks the network for, so
+that every test can end with `assert visit.problems == []`.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass, field
+
+import pytest
+
+CHROMIUM = os.environ.get("AQP_CHROMIUM") or shutil.which("chromium")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+LOCAL = ("file:", "data:", "blob:", "about:")
+
+
+@dataclass
+class Visit:
+    """A page with its complaints (console errors, warnings, exceptions) and its requests."""
+
+    page: object
+    problems: list = field(default_factory=list)
+    network: list = field(default_factory=list)  # addresses beyond this file
+
+    def watch(self):
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", self._request)
+        return self
+
+    def _console(self, message):
+        if message.type in ("error", "warning"):
+            self.problems.append(message.text)
+
+    def _request(self, request):
+        if not request.url.startswith(LOCAL):
+            self.network.append(request.url)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One headless Chromium for all tests."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Function (url, **options of browser.new_context) -> Visit; contexts close with the test."""
+    contexts = []
+
+    def open_page(url, **options):
+        contexts.append(browser.new_context(**options))
+        visited = Visit(contexts[-1].new_page()).watch()
+        visited.page.goto(url)
+        return visited
+
+    yield open_page
+    for context in contexts:
+        context.close()

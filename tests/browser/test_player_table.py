@@ -1,0 +1,23 @@
+"""The plain players of notebooks and their HTML copies, in Chromium."""
+
+import numpy as np
+import pytest
+
+from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.players import FORMATS, player_table
+
+
+@pytest.mark.parametrize("audio_format", FORMATS)
+def test_every_format_loads_and_plays(visit, tmp_path, audio_format):
+    tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE)
+    page = tmp_path / "players.html"
+    table = player_table({"loud": tone, "quiet": tone / 10}, audio_format=audio_format)
+    page.write_text("<!doctype html><meta charset=utf-8>" + table.data)
+    visited = visit(page.as_uri())
+    visited.page.wait_for_function(
+        "[...document.querySelectorAll('audio')].every((a) => Math.abs(a.duration - 2) < 0.05)"
+    )
+    visited.page.evaluate("{const a = document.querySelector('audio'); a.muted = true; a.play();}")
+    visited.page.wait_for_function("document.querySelector('audio').currentTime > 0.2")
+    assert visited.problems == []
+    assert visited.network == []

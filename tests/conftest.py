@@ -1,0 +1,20 @@
+"""Fixtures for tests in this folder and below."""
+
+import pytest
+from fake_run import make_fake_run
+
+
+@pytest.fixture(scope="session")
+def fake_run(tmp_path_factory):
+    """A run folder with 15 test clips of 5 sources; read it, do not write in it."""
+    run = tmp_path_factory.mktemp("run")
+    make_fake_run(run, n_sources=5)
+    return run
+
+
+@pytest.fixture(scope="session")
+def report_page(fake_run):
+    """Path of the report of `fake_run`."""
+    from aqp_utils.report import write_report
+
+    return write_report(fake_run / "05_report", fake_run)
