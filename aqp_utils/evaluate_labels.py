@@ -72,20 +72,34 @@ def score_labelled(labels, predictor, peers=(), progress=True):
             f" ({counts or 'the table is that short'})."
         )
     if peers:
-        table = pd.concat([table, _beside(table["path"], peers, progress)], axis=1)
+        table = pd.concat([table, _beside(table["path"], peers, labels.problems, progress)], axis=1)
     return table.drop(columns=["path", "error"])
 
 
-def _beside(paths, packages, progress):
+def _beside(paths, packages, problems, progress):
+    """The peers' scores of each recording; a peer's failures become one problem with a count."""
     recordings = tqdm(
         read_all(paths), total=len(paths), desc="peers", unit="file", disable=not progress
     )
-    return pd.DataFrame(
-        [
-            peer_scores(recording.audio, packages) if isinstance(recording, Recording) else {}
-            for recording in recordings
-        ]
-    )
+    rows, failed = [], {package: [] for package in packages}
+    for recording in recordings:
+        if not isinstance(recording, Recording):  # gone since it was scored
+            rows.append({})
+            continue
+        scores, failures = peer_scores(recording.audio, packages)
+        rows.append(scores)
+        for package, why in failures.items():
+            failed[package].append(why)
+    problems += [
+        {
+            "problem": "peer failed",
+            "what": package,
+            "detail": f"on {len(whys)} of {len(rows)} recordings, first with {whys[0]}",
+        }
+        for package, whys in failed.items()
+        if whys
+    ]
+    return pd.DataFrame(rows)
 
 
 def count_problems(problems):

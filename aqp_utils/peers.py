@@ -55,7 +55,7 @@ def peer_columns(packages):
 
 
 def peer_scores(audio, packages):
-    """Scores of one recording by each peer; NaN where a peer fails on it.
+    """Scores of one recording by each peer.
 
     Parameters
     ----------
@@ -66,16 +66,19 @@ def peer_scores(audio, packages):
 
     Returns
     -------
-    dict
-        Column -> score.
+    scores : dict
+        Column -> score; NaN where a peer failed.
+    failures : dict
+        Package -> what it said, for those that failed: foreign code must not cost our own result.
     """
-    scores = {}
+    scores, failures = {}, {}
     for package in packages:
         columns, score = PEERS[package]
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 scores |= {name: float(value) for name, value in score(audio).items()}
-        except Exception:  # foreign code; its failure must not cost our own result
+        except Exception as error:
             scores |= dict.fromkeys(columns, np.nan)
-    return scores
+            failures[package] = f"{type(error).__name__}: {error}"
+    return scores, failures

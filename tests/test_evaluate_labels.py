@@ -293,5 +293,8 @@ def test_peers_stand_beside_and_their_failure_costs_nothing(
     assert peers.available_peers() == ["json"]
     labels = read_labels(write_table(tmp_path, f"file,mos\n{rows('{file},{score}')}"), folder)
     result = evaluate(labels, predictor, {"file": "l"}, tmp_path, n_draws=10, progress=False)
-    assert 0 < result["clip"]["peer"]["n"] < N_CLIPS
+    n = result["clip"]["peer"]["n"]
+    assert 0 < n < N_CLIPS
+    said = f"on {N_CLIPS - n} of {N_CLIPS} recordings, first with RuntimeError: foreign code"
+    assert result["problems"] == [{"problem": "peer failed", "what": "json", "detail": said}]
     assert result["clip"][OURS]["n"] == N_CLIPS
