@@ -50,11 +50,10 @@ def set_style():
 
 
 def save(fig, folder, name):
-    """Save a figure as `folder`/figures/`name`.png at 150 dpi and return the path."""
+    """Save a figure as `folder`/figures/`name`.png at 150 dpi."""
     path = Path(folder) / "figures" / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     fig.savefig(path, dpi=150, metadata={"Software": None})
-    return path
 
 
 def with_unit(name, unit):

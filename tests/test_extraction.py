@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from aqp_utils import extraction
+from aqp_utils.audio import write_wav
+from aqp_utils.encoder import load_encoder
+from aqp_utils.features import extract_one
+from aqp_utils.randomness import rng_for
+from aqp_utils.synth import tone_clip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    paths = [folder / f"{i}.wav" for i in range(3)]
+    for i, path in enumerate(paths):
+        write_wav(path, tone_clip(1.0, rng_for(0, "clean", i))[0])
+    return paths
+
+
+def test_rows_are_those_of_the_files(files, tmp_path):
+    table = extraction.features_of(files, "psychoacoustic", tmp_path)
+    assert table.shape == (3, 19)
+    assert np.array_equal(table[1], extract_one(files[1], "psychoacoustic"))
+
+
+def test_a_second_call_resumes_from_what_is_there(files, tmp_path, capsys):
+    first = extraction.features_of(files, "classic", tmp_path)
+    again = extraction.features_of(files, "classic", tmp_path)
+    assert np.array_equal(first, again)
+    assert "resuming: 3 of 3" in capsys.readouterr().out
+
+
+def test_embedding_is_the_chosen_layer(files, tmp_path):
+    encoder = load_encoder("random", layer=2, verbose=False)
+    embedding, layers = extraction.embeddings_of(files, encoder, tmp_path)
+    assert embedding.shape == (3, 768)
+    assert layers.shape == (3, encoder.n_layers + 1, 768)
+    assert np.array_equal(embedding, layers[:, 2])
