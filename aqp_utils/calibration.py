@@ -11,7 +11,8 @@ import numpy as np
 from aqp_utils.quality import SCALE
 
 LEVEL = 0.9  # coverage of the interval
-BIN_SIZE = 60  # held-out clips per bin at least; 20 is the least for a 90 % interval
+FEWEST_CLIPS = 20  # held-out clips that a 90 % interval takes
+BIN_SIZE = 60  # held-out clips per bin at least
 
 
 def residual_quantiles(true, predicted, level=LEVEL, bin_size=BIN_SIZE):

@@ -12,6 +12,8 @@ from aqp_utils import __version__
 # `run(arguments) -> exit code`; it is imported only when its command is asked for.
 COMMANDS = {
     "run": ("aqp_utils.run_command", "run the five notebooks, 01 to 05"),
+    "predict": ("aqp_utils.predict_command", "score recordings: class, score, interval"),
+    "evaluate": ("aqp_utils.evaluate_command", "measure agreement with labelled recordings"),
     "encoders": ("aqp_utils.encoder_catalog", "list the encoders that can be used here"),
 }
 
