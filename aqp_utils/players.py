@@ -127,5 +127,49 @@ def _player(name, audio, audio_format):
     fallback = f"{len(audio) / SAMPLE_RATE:.1f} s at {rms_dbfs(audio):.1f} dBFS"
     return HTML(
         f'<audio controls preload="metadata" style="width:240px;height:36px" '
-        f'aria-label="Player: {html.escape(name)}" src="{uri}">{fallback}</audio>'
+        f'aria-label="Player: {html.escape(str(name))}" src="{uri}">{fallback}</audio>'
+    )
+
+
+# Runs from the attribute itself: HTML widgets and notebook outputs execute no script elements.
+# The second player starts muted beside the first, so that nothing is missed in between.
+_SWITCH = """
+const players = [...this.parentElement.querySelectorAll('audio')];
+const now = players.findIndex((p) => !p.paused);
+const from = now < 0 ? Number(this.dataset.now) : now;
+const [heard, next] = [players[from], players[1 - from]];
+next.currentTime = heard.currentTime;
+this.dataset.now = 1 - from;
+if (!heard.paused) {
+  next.muted = true;
+  next.play().then(() => { next.muted = false; heard.pause(); });
+}
+"""
+
+
+def switched_players(clips, audio_format="flac"):
+    """Two players and a button that changes over between them at the same position.
+
+    Parameters
+    ----------
+    clips : dict
+        caption -> audio, ndarray (n,); two of one length.
+    audio_format : str
+        A key of `FORMATS`.
+
+    Returns
+    -------
+    IPython.display.HTML
+        For a notebook output or the value of an HTML widget.
+    """
+    cells = "".join(
+        f'<label style="display:inline-block;margin-right:12px">{html.escape(str(caption))}<br>'
+        f"{_player(caption, audio, audio_format).data}</label>"
+        for caption, audio in clips.items()
+    )
+    names = " and ".join(str(caption) for caption in clips)
+    return HTML(
+        f'<div>{cells}<button type="button" data-now="0" style="padding:4px 12px" '
+        f'title="Change between {html.escape(names)} at the same position" '
+        f'onclick="{html.escape(_SWITCH)}">Switch A/B</button></div>'
     )

@@ -1,0 +1,379 @@
+"""Explorers for notebooks: choose or make a clip, see it, hear it beside its clean source.
+
+Only what ipywidgets 7.7 and 8 share is used. Pictures come from `plots`: drawn once, then only the
+moving parts are drawn again, so that a slider answers while it is still in mind.
+"""
+
+import base64
+import contextlib
+import html
+import io
+from pathlib import Path
+
+import ipywidgets
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from aqp_utils import plots, quality
+from aqp_utils.audio import read_wav
+from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade
+from aqp_utils.features import FEATURE_SETS
+from aqp_utils.players import switched_players
+from aqp_utils.report_view import number, parameter_text
+
+PICTURE_INCHES = (12, 6.2)
+PICTURE_DPI = 80
+AMPLITUDE_LIMIT = 0.3  # clips have an active level of -26 dBFS; few peaks reach this
+# Along the way of sound: room, microphone and its noise, converter, channel, codec.
+CHAIN = ("reverb", "noise", "clip", "lowpass", "compression")
+
+
+def clip_explorer(folder_degraded, table, predict=None):
+    """Walk through the clips of a run, and between them with a slider.
+
+    A clip of `table` is shown as it lies in its file; with another kind, severity or strength the
+    source is degraded on the spot, and its true class and score come from pseudo-PESQ.
+
+    Parameters
+    ----------
+    folder_degraded : path
+        Folder of stage 02.
+    table : DataFrame
+        Its clips.csv, or predictions.csv to see predictions too.
+    predict : callable, optional
+        audio (n,) -> (class, score), for clips that `table` has no prediction for.
+
+    Returns
+    -------
+    ipywidgets.VBox
+    """
+    return _ClipExplorer(Path(folder_degraded), table, predict).widget
+
+
+def degradation_lab(clips, predict=None, feature_set="psychoacoustic"):
+    """Stack degradations on a clip by sliders; hear the result and watch its 19 features.
+
+    Parameters
+    ----------
+    clips : dict
+        Name -> clean audio (n,).
+    predict : callable, optional
+        audio (n,) -> (class, score).
+    feature_set : str
+        A key of `features.FEATURE_SETS`.
+
+    Returns
+    -------
+    ipywidgets.VBox
+    """
+    return _DegradationLab(clips, predict, feature_set).widget
+
+
+class _Panel:
+    """One function of `plots` on one axis, with its data replaced instead of drawn anew."""
+
+    def __init__(self, ax, draw):
+        self.ax = ax
+        self.draw = draw
+        self._unseen = Figure().add_subplot()
+        self.artist = None
+
+    def update(self, clean, degraded):
+        """Let `draw` work on an axis nobody sees, and move its data to the one that is seen."""
+        if self.artist is None:
+            self.draw(clean, degraded, self.ax)
+            self.artist = (*self.ax.images, *self.ax.lines)[0]
+            self.artist.set_animated(True)
+            return
+        self.draw(clean, degraded, self._unseen)
+        drawn = (*self._unseen.images, *self._unseen.lines)[0]
+        is_line = hasattr(drawn, "get_data")
+        self.artist.set_data(drawn.get_data() if is_line else drawn.get_array())
+        drawn.remove()
+
+
+class _Picture:
+    """Waveform, STFT and mel spectrogram of clean and degraded, and their difference, as an img."""
+
+    def __init__(self):
+        self.widget = ipywidgets.HTML()
+        self._n = None
+
+    def show(self, clean, degraded, description):
+        """Draw two clips of one length; `description` is read to who cannot see the picture."""
+        if len(clean) != self._n:
+            self._build(clean, degraded)
+        canvas = self._figure.canvas
+        canvas.restore_region(self._background)
+        for panel in self._panels:
+            panel.update(clean, degraded)
+            panel.ax.draw_artist(panel.artist)
+        data = base64.b64encode(_png(canvas)).decode()
+        self.widget.value = (
+            f'<img style="width:100%;max-width:{PICTURE_INCHES[0] * PICTURE_DPI}px" '
+            f'alt="{html.escape(description)}" src="data:image/png;base64,{data}">'
+        )
+
+    def _build(self, clean, degraded):
+        """Everything that stays: axes, ticks, labels, colour bars."""
+        self._n = len(clean)
+        self._figure = Figure(figsize=PICTURE_INCHES, dpi=PICTURE_DPI)
+        FigureCanvasAgg(self._figure)
+        axes = self._figure.subplots(3, 3, height_ratios=(1, 1.7, 1.7))
+        self._panels = [
+            _Panel(ax, draw) for ax, draw in zip(axes.flat, _DRAWINGS, strict=False) if draw
+        ]
+        for panel in self._panels:
+            panel.update(clean, degraded)
+        for ax, title in zip(axes[0], ("clean", "degraded", "difference"), strict=True):
+            ax.set_title(title, loc="left", fontweight="bold")
+        for ax in axes[:2].flat:
+            ax.set_xlabel("")
+        for ax in axes[:, 1:].flat:
+            ax.set_ylabel("")
+        _color_bars(self._figure, axes)
+        self._figure.subplots_adjust(0.055, 0.09, 0.985, 0.94, 0.13, 0.22)
+        self._figure.canvas.draw()
+        self._background = self._figure.canvas.copy_from_bbox(self._figure.bbox)
+
+
+_DRAWINGS = (
+    lambda clean, degraded, ax: plots.waveform(clean, ax, limit=AMPLITUDE_LIMIT),
+    lambda clean, degraded, ax: plots.waveform(degraded, ax, limit=AMPLITUDE_LIMIT),
+    lambda clean, degraded, ax: plots.waveform(degraded - clean, ax, limit=AMPLITUDE_LIMIT),
+    lambda clean, degraded, ax: plots.spectrogram(clean, ax, colorbar=False),
+    lambda clean, degraded, ax: plots.spectrogram(degraded, ax, colorbar=False),
+    lambda clean, degraded, ax: plots.difference(clean, degraded, ax, colorbar=False),
+    lambda clean, degraded, ax: plots.mel_spectrogram(clean, ax, colorbar=False),
+    lambda clean, degraded, ax: plots.mel_spectrogram(degraded, ax, colorbar=False),
+)
+
+
+def _color_bars(figure, axes):
+    """Both scales in the free corner of the grid."""
+    axes[2, 2].set_axis_off()
+    for ax, label, bottom in (
+        (axes[1, 1], "level (dBFS)", 0.72),
+        (axes[1, 2], "change (dB), STFT", 0.2),
+    ):
+        inset = axes[2, 2].inset_axes((0.05, bottom, 0.9, 0.1))
+        figure.colorbar(ax.images[0], cax=inset, orientation="horizontal", label=label)
+
+
+def _png(canvas):
+    """The canvas as PNG, packed fast rather than small."""
+    buffer = io.BytesIO()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _strength_to_parameter(kind, strength):
+    """Physical parameter at `strength`: 0 is the mild end of severity 1, 1 the end of 3."""
+    mild, strong = _ends(kind)
+    if DEGRADATIONS[kind].log_axis:
+        return float(mild * (strong / mild) ** strength)
+    return float(mild + (strong - mild) * strength)
+
+
+def _parameter_to_strength(kind, parameter):
+    mild, strong = _ends(kind)
+    if DEGRADATIONS[kind].log_axis:
+        share = np.log(parameter / mild) / np.log(strong / mild)
+    else:
+        share = (parameter - mild) / (strong - mild)
+    return float(np.clip(share, 0, 1))
+
+
+def _ends(kind):
+    """Mildest and strongest parameter of the severity table."""
+    return SEVERITY_RANGES[kind][1][0], SEVERITY_RANGES[kind][3][1]
+
+
+def _strength_slider(description):
+    return ipywidgets.FloatSlider(
+        description=description,
+        min=0,
+        max=1,
+        step=0.01,
+        value=0,
+        readout=False,
+        continuous_update=False,
+        style={"description_width": "90px"},
+    )
+
+
+@contextlib.contextmanager
+def _unobserved(control, handler):
+    """Set a control from code without its handler taking that for the user's wish."""
+    control.unobserve(handler, "value")
+    yield
+    control.observe(handler, "value")
+
+
+def _row(*children):
+    return ipywidgets.HBox(children, layout=ipywidgets.Layout(flex_flow="row wrap"))
+
+
+class _ClipExplorer:
+    """Controls, facts, players and picture of `clip_explorer`."""
+
+    def __init__(self, folder, table, predict):
+        self._folder, self._predict = folder, predict
+        self._stored = table.set_index(["source", "kind", "severity"]).sort_index()
+        self._clean_files = table.groupby("source")["clean_file"].first()
+        first = table.iloc[0]
+        self._source = _dropdown("source", self._clean_files.index.tolist(), first["source"])
+        self._kind = _dropdown("degradation", list(KINDS), first["kind"])
+        self._severity = _dropdown("severity", list(SEVERITY_RANGES[KINDS[0]]), first["severity"])
+        self._strength = _strength_slider("strength")
+        self._strength_text, self._facts = ipywidgets.Label(), ipywidgets.HTML()
+        self._picture, self._players = _Picture(), ipywidgets.HTML()
+        self.widget = ipywidgets.VBox(
+            [
+                _row(self._source, self._kind, self._severity),
+                _row(self._strength, self._strength_text),
+                self._facts,
+                self._players,
+                self._picture.widget,
+            ]
+        )
+        for control in (self._source, self._kind, self._severity):
+            control.observe(self._on_choice, "value")
+        self._strength.observe(self._on_strength, "value")
+        self._on_choice({"owner": None})
+
+    def _on_choice(self, change):
+        """Source, kind or severity: the stored clip if there is one, else mid-range."""
+        if change["owner"] is self._source:
+            with _unobserved(self._kind, self._on_choice):
+                self._kind.value = self._stored.loc[self._source.value].index[0][0]
+        row = self._row_of_choice()
+        kind = self._kind.value
+        if row is not None:
+            parameter = row["parameter"]
+        else:
+            ends = [_parameter_to_strength(kind, p) for p in self._range()]
+            parameter = _strength_to_parameter(kind, float(np.mean(ends)))
+        with _unobserved(self._strength, self._on_strength):
+            self._strength.value = _parameter_to_strength(kind, parameter)
+        self._show(parameter, row)
+
+    def _on_strength(self, change):
+        self._show(_strength_to_parameter(self._kind.value, change["new"]), None)
+
+    def _row_of_choice(self):
+        key = (self._source.value, self._kind.value, self._severity.value)
+        return self._stored.loc[key] if key in self._stored.index else None
+
+    def _range(self):
+        return SEVERITY_RANGES[self._kind.value][self._severity.value]
+
+    def _show(self, parameter, row):
+        kind = self._kind.value
+        clean = read_wav(self._folder / self._clean_files[self._source.value])
+        if row is not None:
+            degraded = read_wav(self._folder / row["file"])
+        else:
+            degraded = degrade(clean, kind, parameter, np.random.default_rng(0))
+        origin = "made now" if row is None else "clip of the study"
+        self._strength_text.value = f"{parameter_text(kind, parameter)} ({origin})"
+        self._facts.value = _true_and_predicted(kind, parameter, row, degraded, self._predict)
+        self._players.value = switched_players({"degraded": degraded, "clean": clean}).data
+        description = f"Source {self._source.value}, {kind}, {parameter_text(kind, parameter)}."
+        self._picture.show(clean, degraded, description)
+
+
+def _dropdown(description, options, value):
+    return ipywidgets.Dropdown(
+        description=description,
+        options=options,
+        value=value,
+        style={"description_width": "90px"},
+        layout=ipywidgets.Layout(width="240px"),
+    )
+
+
+def _true_and_predicted(kind, parameter, row, audio, predict):
+    """Class and score, true and predicted, as one line of HTML."""
+    if row is not None:
+        true = (row["quality"], row["score"])
+    else:
+        score = float(quality.pseudo_pesq(kind, parameter))
+        true = (str(quality.class_of_score(score)), score)
+    if row is not None and "predicted_score" in row:
+        predicted = (row["predicted_quality"], row["predicted_score"])
+    else:
+        predicted = predict(audio) if predict else None
+    parts = [f"true <b>{html.escape(true[0])} {number(true[1])}</b>"]
+    return " · ".join(parts + _predicted_text(predicted))
+
+
+def _predicted_text(predicted):
+    if predicted is None:
+        return []
+    return [f"predicted <b>{html.escape(predicted[0])} {number(predicted[1])}</b>"]
+
+
+class _DegradationLab:
+    """Sliders, players, picture and feature table of `degradation_lab`."""
+
+    def __init__(self, clips, predict, feature_set):
+        self._clips, self._predict = clips, predict
+        self._features, self._describe = FEATURE_SETS[feature_set]
+        self._clean_features = {}
+        self._clip = _dropdown("sound", list(clips), next(iter(clips)))
+        self._sliders = {kind: _strength_slider(kind) for kind in CHAIN}
+        self._texts = {kind: ipywidgets.Label() for kind in CHAIN}
+        self._players, self._table = ipywidgets.HTML(), ipywidgets.HTML()
+        self._score, self._picture = ipywidgets.HTML(), _Picture()
+        controls = [_row(self._sliders[kind], self._texts[kind]) for kind in CHAIN]
+        self.widget = ipywidgets.VBox(
+            [self._clip, *controls, self._score, self._players, self._picture.widget, self._table]
+        )
+        for control in (self._clip, *self._sliders.values()):
+            control.observe(self._on_change, "value")
+        self._on_change(None)
+
+    def _on_change(self, _):
+        clean = degraded = self._clips[self._clip.value]
+        for kind in CHAIN:
+            strength = self._sliders[kind].value
+            parameter = _strength_to_parameter(kind, strength)
+            self._texts[kind].value = parameter_text(kind, parameter) if strength else "off"
+            if strength:
+                degraded = degrade(degraded, kind, parameter, np.random.default_rng(0))
+        self._players.value = switched_players({"degraded": degraded, "clean": clean}).data
+        self._picture.show(clean, degraded, f"{self._clip.value}, degraded by the sliders.")
+        self._score.value = "".join(
+            _predicted_text(self._predict(degraded) if self._predict else None)
+        )
+        self._table.value = self._feature_table(clean, degraded)
+
+    def _feature_table(self, clean, degraded):
+        name = self._clip.value
+        if name not in self._clean_features:
+            self._clean_features[name] = self._describe(clean)
+        before, after = self._clean_features[name], self._describe(degraded)
+        rows = [
+            _feature_row(feature, x, y)
+            for feature, x, y in zip(self._features, before, after, strict=True)
+        ]
+        head = "<tr><th>feature</th><th>unit</th><th>clean</th><th>now</th><th>change</th></tr>"
+        return f'<table style="line-height:1.4">{head}{"".join(rows)}</table>'
+
+
+def _feature_row(feature, before, after):
+    """Name, unit, both values and a bar: change relative to the sum of both magnitudes."""
+    change = (after - before) / (abs(before) + abs(after) + 1e-12)
+    side = "left" if change >= 0 else "right"
+    bar = (
+        '<span style="display:inline-block;position:relative;width:120px;height:10px">'
+        f'<i style="position:absolute;top:0;bottom:0;background:#0173b2;{side}:50%;'
+        f'width:{50 * abs(change):.1f}%"></i></span>'
+    )
+    unit = "" if feature.unit == "1" else html.escape(feature.unit)
+    cells = (html.escape(feature.name.replace("_", " ")), unit, number(before), number(after), bar)
+    return "<tr>" + "".join(f'<td style="padding:0 12px 0 0">{c}</td>' for c in cells) + "</tr>"

@@ -1,0 +1,124 @@
+"""Explorers answer to their controls; here driven from Python, without a browser."""
+
+import ipywidgets
+import pandas as pd
+import pytest
+
+from aqp_utils import widgets
+from aqp_utils.audio import read_wav
+
+
+def controls(widget):
+    """Every control below `widget` by its description."""
+    found = {}
+    for child in getattr(widget, "children", ()):
+        if getattr(child, "description", ""):
+            found[child.description] = child
+        found |= controls(child)
+    return found
+
+
+def page(widget):
+    """Everything the widget says and shows, as text."""
+    if hasattr(widget, "children"):
+        return "".join(page(child) for child in widget.children)
+    return widget.value if isinstance(widget, ipywidgets.HTML | ipywidgets.Label) else ""
+
+
+def picture(widget):
+    return page(widget).partition("data:image/png;base64,")[2].partition('"')[0]
+
+
+@pytest.fixture
+def table(fake_run):
+    return pd.read_csv(fake_run / "05_report" / "predictions.csv")
+
+
+@pytest.fixture
+def explorer(fake_run, table):
+    return widgets.clip_explorer(fake_run / "02_degraded", table)
+
+
+@pytest.fixture(scope="module")
+def clip(fake_run):
+    return read_wav(fake_run / "01_clean" / "clips" / "src0000.wav")[:8000]
+
+
+def test_explorer_starts_with_a_clip_of_the_study(explorer, table):
+    first = table.iloc[0]
+    assert f"true <b>{first.quality} {first.score:.2f}</b>" in page(explorer)
+    assert f"predicted <b>{first.predicted_quality} {first.predicted_score:.2f}</b>" in page(
+        explorer
+    )
+    assert page(explorer).count("<audio controls") == 2
+
+
+def test_moving_the_slider_changes_picture_sound_and_score(explorer):
+    before = page(explorer)
+    controls(explorer)["strength"].value = 0.9
+    assert picture(explorer) != before.partition("base64,")[2]
+    assert "made now" in page(explorer)
+    assert "predicted" not in page(explorer)  # nobody has scored this clip
+    assert "true <b>low" in page(explorer)
+
+
+def test_severity_goes_back_to_the_clip_of_the_study(explorer):
+    first = picture(explorer)
+    severity = controls(explorer)["severity"]
+    severity.value = 3
+    assert picture(explorer) != first
+    severity.value = 1
+    assert picture(explorer) == first
+
+
+def test_updated_picture_equals_one_drawn_afresh(fake_run, table, explorer):
+    controls(explorer)["source"].value = 2
+    fresh = widgets.clip_explorer(fake_run / "02_degraded", table[table.source == 2])
+    assert picture(explorer) == picture(fresh)
+
+
+def test_a_source_brings_its_own_degradation(explorer):
+    controls(explorer)["source"].value = 3
+    assert controls(explorer)["degradation"].value == "reverb"
+    assert "clip of the study" in page(explorer)
+
+
+@pytest.mark.parametrize("kind", ["noise", "clip", "lowpass", "reverb", "compression"])
+def test_a_kind_the_source_does_not_have_is_made(explorer, kind):
+    controls(explorer)["source"].value = 1
+    controls(explorer)["degradation"].value = kind
+    assert ("made now" in page(explorer)) == (kind != "clip")
+
+
+@pytest.mark.parametrize("kind", ["noise", "clip", "lowpass", "reverb", "compression"])
+@pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
+def test_strength_and_parameter_are_inverse(kind, strength):
+    parameter = widgets._strength_to_parameter(kind, strength)
+    assert widgets._parameter_to_strength(kind, parameter) == pytest.approx(strength)
+
+
+def test_lab_stacks_degradations_and_moves_the_features(clip):
+    lab = widgets.degradation_lab({"a": clip}, feature_set="classic")
+    assert page(lab).count("width:0.0%") == 19  # nothing is degraded, nothing has moved
+    controls(lab)["noise"].value = 0.8
+    one = page(lab)
+    assert one.count("width:0.0%") < 10
+    controls(lab)["reverb"].value = 0.5
+    assert page(lab) != one
+    assert "RT60" in page(lab)
+
+
+def test_lab_shows_what_a_predictor_says(clip):
+    lab = widgets.degradation_lab({"a": clip}, lambda audio: ("high", 4.2), "classic")
+    assert "predicted <b>high 4.20</b>" in page(lab)
+
+
+def test_lab_takes_clips_of_different_lengths(clip):
+    lab = widgets.degradation_lab({"long": clip, "short": clip[:6000]}, feature_set="classic")
+    controls(lab)["sound"].value = "short"
+    assert "0.4 s at" in page(lab)
+
+
+def test_names_are_text_never_markup(clip):
+    lab = widgets.degradation_lab({'"><b onclick=x>': clip}, feature_set="classic")
+    assert "<b onclick" not in page(lab)
