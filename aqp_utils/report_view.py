@@ -54,6 +54,12 @@ def _parts(entry):
     return [v if v is not None and math.isfinite(v) else None for v in values]
 
 
+def percent(entry):
+    """A share as a percentage with its interval."""
+    value, low, high = (number(None if v is None else 100 * v, 1) for v in _parts(entry))
+    return f"{value} %" if MISSING in (low, high) else f"{value} % ({low} to {high} %)"
+
+
 def axis(name, entries):
     """Ends of the common axis on which all `entries` of metric `name` are drawn."""
     known = [v for entry in entries for v in _parts(entry) if v is not None]
@@ -122,6 +128,8 @@ def comparison(metrics):
 def per_degradation(metrics):
     """Row per kind: (number of clips, `Estimate`s)."""
     groups = metrics.get("per_degradation", {})
+    order = [*DEGRADATIONS, *groups]
+    groups = {kind: groups[kind] for kind in sorted(groups, key=order.index)}
     return {
         kind: (groups[kind].get("n", MISSING), cells)
         for kind, cells in table(groups, PER_DEGRADATION).items()
@@ -216,7 +224,7 @@ def limits(metrics, manifests):
         f"{n_clips} clips from {n_sources} sources are few: read the intervals, not the second "
         "digit, above all in the rows of single degradations.",
         "The intervals come from drawing the test sources again. They do not include what another "
-        "training seed or another split would change.",
+        "training seed or another split would change." + _repeats(metrics.get("repeats", {})),
         _source_limit(values.get("SOURCES")),
         _label_limit(values.get("LABEL")),
         "Every test clip carries one damage of a kind that training had too. Other damages, and "
@@ -235,6 +243,18 @@ def limits(metrics, manifests):
             "it is not what a pretrained Wav2Vec2 would give."
         )
     return [sentence for sentence in sentences if sentence]
+
+
+def _repeats(repeats):
+    """What training again with other seeds changed, if that was tried."""
+    known = {name: repeats[name] for name in METRICS if isinstance(repeats.get(name), dict)}
+    if not known:
+        return ""
+    spreads = ", ".join(
+        f"{METRICS[name][1]} {number(entry.get('mean'))} ± {number(entry.get('sd'))}"
+        for name, entry in known.items()
+    )
+    return f" Over {repeats.get('n_seeds', MISSING)} training seeds (mean ± sd): {spreads}."
 
 
 def _source_limit(family):

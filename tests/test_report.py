@@ -127,6 +127,19 @@ def test_undefined_metrics_show_a_dash(run):
     assert '<p class="big">–</p>' in text(_write(run))
 
 
+def test_spread_over_training_seeds_is_stated_where_known(run):
+    assert "training seeds" not in text(_write(run))
+    spread = {"n_seeds": 5, "pcc": {"mean": 0.9, "sd": 0.02}}
+    change_metrics(run, lambda metrics: metrics.update(repeats=spread))
+    assert "Over 5 training seeds (mean ± sd): PCC 0.90 ± 0.02." in text(_write(run))
+
+
+def test_off_by_two_with_and_without_an_interval(run):
+    for entry, shown in ((0.125, "12.5 %"), ({"value": 0.1, "low": 0, "high": 0.2}, "10.0 % (0.0")):
+        change_metrics(run, lambda m, e=entry: m["classification"].update(off_by_two=e))
+        assert shown in text(_write(run))
+
+
 def test_captions_give_order_title_and_alternative_text(run):
     figures = run / "05_report" / "figures"
     shutil.copy(figures / "scatter.png", figures / "another.png")
