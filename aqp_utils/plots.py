@@ -531,27 +531,28 @@ def by_layer(rows, columns):
     return fig
 
 
-def unseen(rows, columns):
-    """Heat map of what happens without a kind or a severity in training, and with it.
+def unseen(rows, better_high, better_low):
+    """Heat map of what happens without a kind or a severity in training; dark is good.
 
     Parameters
     ----------
     rows : DataFrame
         Index: what was left out; one column per metric, numbers.
-    columns : dict
-        Column of `rows` -> label.
+    better_high, better_low : dict
+        Column of `rows` -> label, for metrics that should be high (0 to 1) and low.
     """
-    fig, ax = plt.subplots(figsize=(1.7 * len(columns) + 1.5, 0.4 * len(rows) + 1.2))
-    sns.heatmap(
-        rows[list(columns)].rename(columns=columns),
-        vmin=0,
-        vmax=1,
-        cmap="Blues",
-        annot=True,
-        fmt=".2f",
-        ax=ax,
-        cbar=False,
+    groups = ((better_high, "Blues", {"vmin": 0, "vmax": 1}), (better_low, "Blues_r", {}))
+    widths = [len(columns) for columns, *_ in groups]
+    fig, axes = plt.subplots(
+        1,
+        2,
+        figsize=(1.5 * sum(widths) + 2, 0.4 * len(rows) + 1.2),
+        width_ratios=widths,
+        sharey=True,
     )
-    ax.set(xlabel="", ylabel="")
-    ax.tick_params(length=0, axis="both")
+    for ax, (columns, cmap, limits) in zip(axes, groups, strict=True):
+        shown = rows[list(columns)].rename(columns=columns)
+        sns.heatmap(shown, cmap=cmap, annot=True, fmt=".2f", ax=ax, cbar=False, **limits)
+        ax.set(xlabel="", ylabel="")
+        ax.tick_params(length=0, axis="both")
     return fig
