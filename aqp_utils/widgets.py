@@ -4,27 +4,25 @@ Only what ipywidgets 7.7 and 8 share is used. Pictures come from `plots`: drawn 
 moving parts are drawn again, so that a slider answers while it is still in mind.
 """
 
-import base64
-import contextlib
 import html
-import io
 from pathlib import Path
 
 import ipywidgets
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from PIL import Image
 
 from aqp_utils import plots, quality
 from aqp_utils.audio import read_wav
+from aqp_utils.controls import beside, dropdown, strength_slider, unobserved
 from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade
 from aqp_utils.features import FEATURE_SETS
+from aqp_utils.live_picture import LivePicture, Panel
 from aqp_utils.players import switched_players
 from aqp_utils.report_view import number, parameter_text
+from aqp_utils.tone_lab import tone_lab
+
+__all__ = ["clip_explorer", "degradation_lab", "tone_lab"]
 
 PICTURE_INCHES = (12, 6.2)
-PICTURE_DPI = 80
 AMPLITUDE_LIMIT = 0.3  # clips have an active level of -26 dBFS; few peaks reach this
 # Along the way of sound: room, microphone and its noise, converter, channel, codec.
 CHAIN = ("reverb", "noise", "clip", "lowpass", "compression")
@@ -71,72 +69,23 @@ def degradation_lab(clips, predict=None, feature_set="psychoacoustic"):
     return _DegradationLab(clips, predict, feature_set).widget
 
 
-class _Panel:
-    """One function of `plots` on one axis, with its data replaced instead of drawn anew."""
-
-    def __init__(self, ax, draw):
-        self.ax = ax
-        self.draw = draw
-        self._unseen = Figure().add_subplot()
-        self.artist = None
-
-    def update(self, clean, degraded):
-        """Let `draw` work on an axis nobody sees, and move its data to the one that is seen."""
-        if self.artist is None:
-            self.draw(clean, degraded, self.ax)
-            self.artist = (*self.ax.images, *self.ax.lines)[0]
-            self.artist.set_animated(True)
-            return
-        self.draw(clean, degraded, self._unseen)
-        drawn = (*self._unseen.images, *self._unseen.lines)[0]
-        is_line = hasattr(drawn, "get_data")
-        self.artist.set_data(drawn.get_data() if is_line else drawn.get_array())
-        drawn.remove()
+def _lay_out(figure):
+    """Waveform, STFT and mel spectrogram of clean and degraded, and their difference."""
+    axes = figure.subplots(3, 3, height_ratios=(1, 1.7, 1.7))
+    return [Panel(ax, draw) for ax, draw in zip(axes.flat, _DRAWINGS, strict=False)]
 
 
-class _Picture:
-    """Waveform, STFT and mel spectrogram of clean and degraded, and their difference, as an img."""
-
-    def __init__(self):
-        self.widget = ipywidgets.HTML()
-        self._n = None
-
-    def show(self, clean, degraded, description):
-        """Draw two clips of one length; `description` is read to who cannot see the picture."""
-        if len(clean) != self._n:
-            self._build(clean, degraded)
-        canvas = self._figure.canvas
-        canvas.restore_region(self._background)
-        for panel in self._panels:
-            panel.update(clean, degraded)
-            panel.ax.draw_artist(panel.artist)
-        data = base64.b64encode(_png(canvas)).decode()
-        self.widget.value = (
-            f'<img style="width:100%;max-width:{PICTURE_INCHES[0] * PICTURE_DPI}px" '
-            f'alt="{html.escape(description)}" src="data:image/png;base64,{data}">'
-        )
-
-    def _build(self, clean, degraded):
-        """Everything that stays: axes, ticks, labels, colour bars."""
-        self._n = len(clean)
-        self._figure = Figure(figsize=PICTURE_INCHES, dpi=PICTURE_DPI)
-        FigureCanvasAgg(self._figure)
-        axes = self._figure.subplots(3, 3, height_ratios=(1, 1.7, 1.7))
-        self._panels = [
-            _Panel(ax, draw) for ax, draw in zip(axes.flat, _DRAWINGS, strict=False) if draw
-        ]
-        for panel in self._panels:
-            panel.update(clean, degraded)
-        for ax, title in zip(axes[0], ("clean", "degraded", "difference"), strict=True):
-            ax.set_title(title, loc="left", fontweight="bold")
-        for ax in axes[:2].flat:
-            ax.set_xlabel("")
-        for ax in axes[:, 1:].flat:
-            ax.set_ylabel("")
-        _color_bars(self._figure, axes)
-        self._figure.subplots_adjust(0.055, 0.09, 0.985, 0.94, 0.13, 0.22)
-        self._figure.canvas.draw()
-        self._background = self._figure.canvas.copy_from_bbox(self._figure.bbox)
+def _finish(figure):
+    """What the columns are, and one label for axes that share it."""
+    axes = np.reshape(figure.axes, (3, 3))
+    for ax, title in zip(axes[0], ("clean", "degraded", "difference"), strict=True):
+        ax.set_title(title, loc="left", fontweight="bold")
+    for ax in axes[:2].flat:
+        ax.set_xlabel("")
+    for ax in axes[:, 1:].flat:
+        ax.set_ylabel("")
+    _color_bars(figure, axes)
+    figure.subplots_adjust(0.055, 0.09, 0.985, 0.94, 0.13, 0.22)
 
 
 _DRAWINGS = (
@@ -162,14 +111,6 @@ def _color_bars(figure, axes):
         figure.colorbar(ax.images[0], cax=inset, orientation="horizontal", label=label)
 
 
-def _png(canvas):
-    """The canvas as PNG, packed fast rather than small."""
-    buffer = io.BytesIO()
-    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
 def _strength_to_parameter(kind, strength):
     """Physical parameter at `strength`: 0 is the mild end of severity 1, 1 the end of 3."""
     mild, strong = _ends(kind)
@@ -192,31 +133,6 @@ def _ends(kind):
     return SEVERITY_RANGES[kind][1][0], SEVERITY_RANGES[kind][3][1]
 
 
-def _strength_slider(description):
-    return ipywidgets.FloatSlider(
-        description=description,
-        min=0,
-        max=1,
-        step=0.01,
-        value=0,
-        readout=False,
-        continuous_update=False,
-        style={"description_width": "90px"},
-    )
-
-
-@contextlib.contextmanager
-def _unobserved(control, handler):
-    """Set a control from code without its handler taking that for the user's wish."""
-    control.unobserve(handler, "value")
-    yield
-    control.observe(handler, "value")
-
-
-def _row(*children):
-    return ipywidgets.HBox(children, layout=ipywidgets.Layout(flex_flow="row wrap"))
-
-
 class _ClipExplorer:
     """Controls, facts, players and picture of `clip_explorer`."""
 
@@ -225,16 +141,17 @@ class _ClipExplorer:
         self._stored = table.set_index(["source", "kind", "severity"]).sort_index()
         self._clean_files = table.groupby("source")["clean_file"].first()
         first = table.iloc[0]
-        self._source = _dropdown("source", self._clean_files.index.tolist(), first["source"])
-        self._kind = _dropdown("degradation", list(KINDS), first["kind"])
-        self._severity = _dropdown("severity", list(SEVERITY_RANGES[KINDS[0]]), first["severity"])
-        self._strength = _strength_slider("strength")
+        self._source = dropdown("source", self._clean_files.index.tolist(), first["source"])
+        self._kind = dropdown("degradation", list(KINDS), first["kind"])
+        self._severity = dropdown("severity", list(SEVERITY_RANGES[KINDS[0]]), first["severity"])
+        self._strength = strength_slider("strength")
         self._strength_text, self._facts = ipywidgets.Label(), ipywidgets.HTML()
-        self._picture, self._players = _Picture(), ipywidgets.HTML()
+        self._players = ipywidgets.HTML()
+        self._picture = LivePicture(_lay_out, _finish, PICTURE_INCHES)
         self.widget = ipywidgets.VBox(
             [
-                _row(self._source, self._kind, self._severity),
-                _row(self._strength, self._strength_text),
+                beside(self._source, self._kind, self._severity),
+                beside(self._strength, self._strength_text),
                 self._facts,
                 self._players,
                 self._picture.widget,
@@ -248,7 +165,7 @@ class _ClipExplorer:
     def _on_choice(self, change):
         """Source, kind or severity: the stored clip if there is one, else mid-range."""
         if change["owner"] is self._source:
-            with _unobserved(self._kind, self._on_choice):
+            with unobserved(self._kind, self._on_choice):
                 self._kind.value = self._stored.loc[self._source.value].index[0][0]
         row = self._row_of_choice()
         kind = self._kind.value
@@ -257,7 +174,7 @@ class _ClipExplorer:
         else:
             ends = [_parameter_to_strength(kind, p) for p in self._range()]
             parameter = _strength_to_parameter(kind, float(np.mean(ends)))
-        with _unobserved(self._strength, self._on_strength):
+        with unobserved(self._strength, self._on_strength):
             self._strength.value = _parameter_to_strength(kind, parameter)
         self._show(parameter, row)
 
@@ -283,17 +200,7 @@ class _ClipExplorer:
         self._facts.value = _true_and_predicted(kind, parameter, row, degraded, self._predict)
         self._players.value = switched_players({"degraded": degraded, "clean": clean}).data
         description = f"Source {self._source.value}, {kind}, {parameter_text(kind, parameter)}."
-        self._picture.show(clean, degraded, description)
-
-
-def _dropdown(description, options, value):
-    return ipywidgets.Dropdown(
-        description=description,
-        options=options,
-        value=value,
-        style={"description_width": "90px"},
-        layout=ipywidgets.Layout(width="240px"),
-    )
+        self._picture.show([clean, degraded], description)
 
 
 def _true_and_predicted(kind, parameter, row, audio, predict):
@@ -324,12 +231,13 @@ class _DegradationLab:
         self._clips, self._predict = clips, predict
         self._features, self._describe = FEATURE_SETS[feature_set]
         self._clean_features = {}
-        self._clip = _dropdown("sound", list(clips), next(iter(clips)))
-        self._sliders = {kind: _strength_slider(kind) for kind in CHAIN}
+        self._clip = dropdown("sound", list(clips), next(iter(clips)))
+        self._sliders = {kind: strength_slider(kind) for kind in CHAIN}
         self._texts = {kind: ipywidgets.Label() for kind in CHAIN}
         self._players, self._table = ipywidgets.HTML(), ipywidgets.HTML()
-        self._score, self._picture = ipywidgets.HTML(), _Picture()
-        controls = [_row(self._sliders[kind], self._texts[kind]) for kind in CHAIN]
+        self._score = ipywidgets.HTML()
+        self._picture = LivePicture(_lay_out, _finish, PICTURE_INCHES)
+        controls = [beside(self._sliders[kind], self._texts[kind]) for kind in CHAIN]
         self.widget = ipywidgets.VBox(
             [self._clip, *controls, self._score, self._players, self._picture.widget, self._table]
         )
@@ -346,7 +254,7 @@ class _DegradationLab:
             if strength:
                 degraded = degrade(degraded, kind, parameter, np.random.default_rng(0))
         self._players.value = switched_players({"degraded": degraded, "clean": clean}).data
-        self._picture.show(clean, degraded, f"{self._clip.value}, degraded by the sliders.")
+        self._picture.show([clean, degraded], f"{self._clip.value}, degraded by the sliders.")
         self._score.value = "".join(
             _predicted_text(self._predict(degraded) if self._predict else None)
         )

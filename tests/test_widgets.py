@@ -1,10 +1,11 @@
 """Explorers answer to their controls; here driven from Python, without a browser."""
 
 import ipywidgets
+import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils import widgets
+from aqp_utils import tone_lab, widgets
 from aqp_utils.audio import read_wav
 
 
@@ -122,3 +123,29 @@ def test_lab_takes_clips_of_different_lengths(clip):
 def test_names_are_text_never_markup(clip):
     lab = widgets.degradation_lab({'"><b onclick=x>': clip}, feature_set="classic")
     assert "<b onclick" not in page(lab)
+
+
+def test_tone_lab_sliders_change_picture_and_sound():
+    lab = widgets.tone_lab()
+    before = page(lab)
+    assert before.count("<audio controls") == 1
+    for name, value in {"pitch (Hz)": 440, "harmonics": 3, "tremolo (Hz)": 20}.items():
+        last = page(lab)
+        controls(lab)[name].value = value
+        assert picture(lab) != last.partition("base64,")[2]
+        assert page(lab) != last
+
+
+def test_a_tone_has_the_pitch_and_the_partials_it_was_asked_for():
+    audio = tone_lab.tone(500, 3, 6, 5, 0, 5, 0)
+    power = np.abs(np.fft.rfft(audio * np.hanning(len(audio)))) ** 2
+    peaks_hz = np.flatnonzero(power > 1e-3 * power.max()) / tone_lab.DURATION_S
+    assert {500, 1000, 1500} <= set(peaks_hz)
+    assert not [p for p in peaks_hz if min(abs(p - 500 * k) for k in (1, 2, 3)) > 2]
+    at = [power[round(500 * k * tone_lab.DURATION_S)] for k in (1, 2)]
+    assert 10 * np.log10(at[0] / at[1]) == pytest.approx(6, abs=0.1)
+
+
+def test_no_setting_of_the_tone_lab_clips():
+    loudest = [tone_lab.tone(80, 30, 0, 5, 100, 0.5, depth) for depth in (0, 1)]
+    assert max(np.abs(audio).max() for audio in loudest) < 1
