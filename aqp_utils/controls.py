@@ -1,4 +1,4 @@
-"""Sliders, dropdowns and rows as all explorers have them; only what ipywidgets 7.7 and 8 share."""
+"""Sliders, dropdowns, rows and bars of all explorers; only what ipywidgets 7.7 and 8 share."""
 
 import contextlib
 
@@ -48,3 +48,13 @@ def unobserved(control, handler):
     control.unobserve(handler, "value")
     yield
     control.observe(handler, "value")
+
+
+def bar(share, color="#0173b2"):
+    """HTML of a bar from its middle to the left (−1) or to the right (1)."""
+    side = "left" if share >= 0 else "right"
+    return (
+        '<span style="display:inline-block;position:relative;width:120px;height:10px">'
+        f'<i style="position:absolute;top:0;bottom:0;background:{color};{side}:50%;'
+        f'width:{50 * min(1, abs(share)):.1f}%"></i></span>'
+    )

@@ -12,15 +12,16 @@ import numpy as np
 
 from aqp_utils import plots, quality
 from aqp_utils.audio import read_wav
-from aqp_utils.controls import beside, dropdown, strength_slider, unobserved
+from aqp_utils.controls import bar, beside, dropdown, strength_slider, unobserved
 from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade
 from aqp_utils.features import FEATURE_SETS
 from aqp_utils.live_picture import LivePicture, Panel
 from aqp_utils.players import switched_players
 from aqp_utils.report_view import number, parameter_text
 from aqp_utils.tone_lab import tone_lab
+from aqp_utils.your_audio import your_audio
 
-__all__ = ["clip_explorer", "degradation_lab", "tone_lab"]
+__all__ = ["clip_explorer", "degradation_lab", "tone_lab", "your_audio"]
 
 PICTURE_INCHES = (12, 6.2)
 AMPLITUDE_LIMIT = 0.3  # clips have an active level of -26 dBFS; few peaks reach this
@@ -276,12 +277,7 @@ class _DegradationLab:
 def _feature_row(feature, before, after):
     """Name, unit, both values and a bar: change relative to the sum of both magnitudes."""
     change = (after - before) / (abs(before) + abs(after) + 1e-12)
-    side = "left" if change >= 0 else "right"
-    bar = (
-        '<span style="display:inline-block;position:relative;width:120px;height:10px">'
-        f'<i style="position:absolute;top:0;bottom:0;background:#0173b2;{side}:50%;'
-        f'width:{50 * abs(change):.1f}%"></i></span>'
-    )
     unit = "" if feature.unit == "1" else html.escape(feature.unit)
-    cells = (html.escape(feature.name.replace("_", " ")), unit, number(before), number(after), bar)
+    name = html.escape(feature.name.replace("_", " "))
+    cells = (name, unit, number(before), number(after), bar(change))
     return "<tr>" + "".join(f'<td style="padding:0 12px 0 0">{c}</td>' for c in cells) + "</tr>"

@@ -1,12 +1,19 @@
 """Explorers answer to their controls; here driven from Python, without a browser."""
 
+import datetime
+import io
+import re
+
 import ipywidgets
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile as sf
+from tiny_predictor import save_predictor, voice_like
 
-from aqp_utils import tone_lab, widgets
+from aqp_utils import tone_lab, widgets, your_audio
 from aqp_utils.audio import read_wav
+from aqp_utils.predict import Predictor
 
 
 def controls(widget):
@@ -149,3 +156,97 @@ def test_a_tone_has_the_pitch_and_the_partials_it_was_asked_for():
 def test_no_setting_of_the_tone_lab_clips():
     loudest = [tone_lab.tone(80, 30, 0, 5, 100, 0.5, depth) for depth in (0, 1)]
     assert max(np.abs(audio).max() for audio in loudest) < 1
+
+
+# Your audio: a tiny untrained predictor, whose scores mean nothing.
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("predictor")
+    held_out = {"level": 0.9, "n": 60, "score": [2.75], "low": [-0.5], "high": [0.5]}
+    return Predictor.load(save_predictor(folder, clip_s=1.0, calibration=held_out), device="cpu")
+
+
+@pytest.fixture
+def own(predictor):
+    return widgets.your_audio(predictor)
+
+
+def wav(audio, rate=RATE, subtype="PCM_16"):
+    buffer = io.BytesIO()
+    sf.write(buffer, audio, rate, format="WAV", subtype=subtype)
+    return buffer.getvalue()
+
+
+def upload(widget, name, content):
+    """Hand over a file in the way of ipywidgets 8, the frontend left out."""
+    file = {"name": name, "type": "", "size": len(content), "content": memoryview(content)}
+    date = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    controls(widget)["Choose"].value = ({**file, "last_modified": date},)
+    return page(widget)
+
+
+@pytest.mark.parametrize("value", [{}, (), None])
+def test_no_file_is_no_upload(value):
+    assert your_audio.uploaded(value) is None
+
+
+def test_both_generations_of_upload_are_understood():
+    seven = {"a.wav": {"metadata": {"name": "a.wav"}, "content": b"x"}}
+    eight = ({"name": "a.wav", "content": memoryview(b"x")},)
+    assert your_audio.uploaded(seven) == your_audio.uploaded(eight) == ("a.wav", b"x")
+
+
+def test_a_recording_gets_everything(own):
+    said = upload(own, "a<b>.wav", wav(voice_like(3.0)))
+    for part in (
+        "score <b>",
+        "90% interval",
+        "<audio controls",
+        "data:image/png",
+        "training: mean",
+    ):
+        assert part in said, part
+    assert "a<b>" not in said
+    assert said.count("<tr>") >= 20
+
+
+BAD = {
+    "text.wav": (b"this is a letter, not a sound", "not audio"),
+    "empty.wav": (b"", "the file is empty"),
+    "hole.wav": (wav(np.full(RATE, np.nan), subtype="FLOAT"), "16000 samples are NaN"),
+    "half_hour.wav": (
+        wav(np.tile(voice_like(1.0)[:4000], 1800), 4000),
+        "at most 2 are scored",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_gets_one_sentence_and_the_next_one_is_scored(own, name):
+    content, reason = BAD[name]
+    said = upload(own, name, content)
+    (sentence,) = re.findall(r'<p role="status" style="color:#b00020">(.*?)</p>', said)
+    assert sentence.startswith(f"{name}: ") and reason in sentence
+    assert sentence.replace("e.g. ", "").count(". ") == 0 and sentence.endswith(".")
+    assert "<audio" not in said and "data:image" not in said
+    assert "score <b>" in upload(own, "good.wav", wav(voice_like(1.0)))
+
+
+def test_low_rates_and_many_channels_are_scored_and_named(own):
+    said = upload(own, "phone.wav", wav(voice_like(2.0)[::2], 8000))
+    assert "score <b>" in said and "recorded at 8000 Hz" in said
+    six = np.column_stack([voice_like(1.0, seed) for seed in range(6)])
+    said = upload(own, "cinema.wav", wav(six))
+    assert "score <b>" in said and "6 channels mixed to mono" in said
+
+
+def test_a_path_does_what_an_upload_does(own, tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav(voice_like(1.0)))
+    controls(own)["or its path"].value = str(tmp_path / "a.wav")
+    assert "score <b>" in page(own)
+    controls(own)["or its path"].value = str(tmp_path / "b.wav")
+    assert "there is no such file" in page(own)
