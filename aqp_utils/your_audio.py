@@ -100,7 +100,10 @@ def score_curve(audio, curve):
         scores.plot(middle_s, curve["score"], "o-", color="white", mec="black", lw=2)
     else:
         scores.hlines(curve["score"], curve["start_s"], curve["end_s"], color="white", lw=2)
-    scores.set(ylim=SCALE, ylabel="score (1 to 4.5)", xlim=(0, len(audio) / SAMPLE_RATE))
+    low, high = SCALE
+    scores.set(
+        ylim=(low - 0.2, high + 0.2), ylabel="score (1 to 4.5)", xlim=(0, len(audio) / SAMPLE_RATE)
+    )
     fig.subplots_adjust(0.05, 0.15, 0.95, 0.97)
     return fig
 

@@ -1,0 +1,130 @@
+"""Contributions add up, regions are what they say, and the figure shows both."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from tiny_predictor import RATE, save_predictor, voice_like
+
+from aqp_utils import explain
+from aqp_utils.audio import rms_dbfs
+from aqp_utils.features import feature_names
+from aqp_utils.model import MultiTaskNet, QualityModel
+from aqp_utils.predict import Predictor
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    return Predictor.load(save_predictor(tmp_path_factory.mktemp("predictor")), device="cpu")
+
+
+class Linear(torch.nn.Module):
+    """A network whose score is a weighted sum, so that every contribution is known."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weights = torch.tensor(weights, dtype=torch.float32)
+
+    def forward(self, x):
+        return None, x @ self.weights
+
+
+def test_contributions_to_a_linear_score_are_its_terms():
+    mean, scale = np.array([1.0, -2.0, 0.0]), np.array([0.5, 2.0, 3.0])
+    model = QualityModel(Linear([2.0, -1.0, 0.0]), mean, scale)
+    inputs = np.array([2.0, 2.0, 30.0])
+    np.testing.assert_allclose(
+        explain.integrated_gradients(model, inputs, 4), [4, -2, 0], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_contributions_add_up_to_the_difference_of_scores(seed):
+    rng = np.random.default_rng(seed)
+    net = MultiTaskNet(n_inputs=787, seed=seed)
+    with torch.no_grad():
+        net.score_head.weight *= 20  # as far from linear and from 0 as a trained one
+    model = QualityModel(net, rng.normal(size=787), rng.uniform(0.5, 2, 787))
+    inputs = model.mean + 2 * model.scale * rng.normal(size=787)
+    with torch.no_grad():
+        z = torch.tensor(np.array([np.zeros(787), (inputs - model.mean) / model.scale])).float()
+        average, score = net.eval()(z)[1].double().numpy()
+    total = explain.integrated_gradients(model, inputs).sum()
+    assert abs(score - average) > 0.05
+    assert total == pytest.approx(score - average, rel=0.01)
+
+
+def test_an_explanation_adds_up_and_names_every_feature(predictor):
+    clip = voice_like(1.0, seed=50)
+    found = explain.explain(predictor, clip)
+    assert list(found.inputs.index) == [*feature_names("classic"), "embedding"]
+    assert found.inputs.sum() == pytest.approx(found.score - found.average_score, rel=0.01)
+    clipped = np.clip(found.score, 1.0, 4.5)
+    assert predictor(clip, RATE).score == pytest.approx(clipped, abs=1e-3)
+    assert len(found.regions) == 4
+
+
+def test_regions_cover_the_clip_once():
+    regions, clips = explain.occluded(voice_like(1.1))
+    assert regions["start_s"].iloc[0] == 0 and regions["end_s"].iloc[-1] == pytest.approx(1.1)
+    assert (regions["start_s"][1:].to_numpy() == regions["end_s"][:-1].to_numpy()).all()
+    assert len(clips) == len(regions) == 4
+
+
+def test_only_the_region_is_replaced_and_by_the_noise_floor():
+    rng = np.random.default_rng(0)
+    audio = 1e-3 * rng.standard_normal(RATE)
+    audio[4000:] += 0.1 * np.sin(2 * np.pi * 440 * np.arange(12000) / RATE)
+    _, clips = explain.occluded(audio)
+    fade = round(explain.FADE_S * RATE)
+    replaced = clips[2]
+    np.testing.assert_array_equal(replaced[: 8000 - fade], audio[: 8000 - fade])
+    np.testing.assert_array_equal(replaced[12000 + fade :], audio[12000 + fade :])
+    assert rms_dbfs(replaced[8000:12000]) == pytest.approx(-60, abs=1)
+
+
+def low_share(audio):
+    """Share of the power below 2 kHz."""
+    power = np.abs(np.fft.rfft(audio)) ** 2
+    return power[: len(power) // 4].sum() / power.sum()
+
+
+def test_the_noise_floor_keeps_its_spectrum():
+    rng = np.random.default_rng(0)
+    piece = np.convolve(rng.standard_normal(5000), np.ones(8) / 8, mode="same")  # low frequencies
+    noise = explain._same_spectrum_noise(piece, RATE)
+    assert rms_dbfs(noise) == pytest.approx(rms_dbfs(piece), abs=0.2)
+    assert low_share(noise) == pytest.approx(low_share(piece), abs=0.02)
+
+
+def test_the_region_that_carries_the_score_has_the_influence():
+    audio = 1e-4 * np.random.default_rng(0).standard_normal(RATE)
+    audio[8000:12000] += voice_like(0.25)
+    levels = SimpleNamespace(embed=lambda clips: np.array([[c.std()] for c in clips]))
+    model = QualityModel(Linear([0.0] * 19 + [1.0]), np.zeros(20), np.ones(20))
+    names = feature_names("classic")
+    stub = SimpleNamespace(
+        model=model, encoder=levels, feature_set="classic", feature_names=names, clip_s=1.0
+    )
+    influence = explain.explain(stub, audio).regions["influence"]
+    assert influence.idxmax() == 2
+    assert influence[2] > 50 * influence.drop(2).abs().max()
+
+
+def test_a_silent_clip_stays_finite():
+    _, clips = explain.occluded(np.zeros(RATE))
+    assert all(np.isfinite(clip).all() for clip in clips)
+
+
+def test_a_long_clip_is_refused(predictor):
+    with pytest.raises(ValueError, match=r"2\.0 s; at most 1\.5 s"):
+        explain.explain(predictor, voice_like(2.0))
+
+
+def test_figure_shows_regions_and_inputs(predictor):
+    fig = explain.explanation(predictor, voice_like(1.0))
+    bars, picture, inputs = fig.axes
+    assert len(bars.patches) == 4 and len(picture.images) == 1
+    assert len(inputs.patches) == 20
+    fig.canvas.draw()
