@@ -3,12 +3,14 @@
 Levels are in dB relative to full scale, on one range wherever clips are compared.
 """
 
+import re
 from pathlib import Path
 
 import librosa
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from IPython.display import display
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from aqp_utils import quality
@@ -54,6 +56,13 @@ def save(fig, folder, name):
     path = Path(folder) / "figures" / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     fig.savefig(path, dpi=150, metadata={"Software": None})
+
+
+def show(fig, folder, name):
+    """Save a figure and display it here, above whatever the cell says next about it."""
+    save(fig, folder, name)
+    display(fig)
+    plt.close(fig)
 
 
 def with_unit(name, unit):
@@ -397,6 +406,34 @@ def projection(points, table, explained):
         ax.set(title=f"by {column}", xlabel=f"component 1 ({explained[0]:.0%} of variance)")
         ax.set_ylabel(f"component 2 ({explained[1]:.0%})")
         sns.move_legend(ax, "best", title="", markerscale=1.5)
+    return fig
+
+
+def proof_by_layer(results):
+    """Linear probes on each layer of the embedded and of a random encoder, mean ± sd over folds.
+
+    Parameters
+    ----------
+    results : DataFrame
+        Columns family, inputs ("embedded layer 1", "random layer 1 mean+std", "19", …),
+        class_accuracy and class_accuracy_sd.
+    """
+    families = list(dict.fromkeys(results["family"]))
+    fig, axes = plt.subplots(1, len(families), figsize=(4.2 * len(families), 3), sharey=True)
+    for ax, family in zip(np.atleast_1d(axes), families, strict=True):
+        part = results[results["family"] == family].set_index("inputs")
+        for encoder, color in (("embedded", _PALETTE[0]), ("random", "0.5")):
+            for pooling, style in (("", "o-"), (" mean+std", "s--")):
+                name = rf"{encoder} layer [0-9]+" + re.escape(pooling)
+                rows = part[part.index.str.fullmatch(name)]
+                layers = range(len(rows))
+                mean, sd = rows["class_accuracy"], rows["class_accuracy_sd"]
+                label = f"{encoder}, {pooling.strip() or 'mean'}"
+                ax.errorbar(layers, mean, sd, fmt=style, color=color, ms=4, lw=1.2, label=label)
+        ax.axhline(part.loc["19", "class_accuracy"], color=_PALETTE[2], label="19 features")
+        ax.set(title=f"{family}", xlabel="layer (0 = input of the first)", xticks=layers)
+    np.atleast_1d(axes)[0].set_ylabel("class accuracy, linear probe")
+    np.atleast_1d(axes)[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
 
