@@ -96,8 +96,8 @@ def unseen_order_bars(table):
         From `unseen_damage.unseen_order`.
     """
     panels = {
-        "spearman": ("Spearman ρ with mildness, per source", 0.0),
-        "pairs_in_order": ("share of pairs of steps in order", 0.5),
+        "spearman": ("Spearman ρ per source", 0.0),
+        "pairs_in_order": ("pairs of steps in order", 0.5),
     }
     fig, axes = plt.subplots(
         1, 2, figsize=(9, 0.38 * len(table) + 1.1), sharey=True, layout="constrained"
