@@ -49,12 +49,12 @@ def run(arguments):
     if arguments.bootstrap < 1:
         raise ValueError(f"--bootstrap is {arguments.bootstrap}; at least 1 draw is needed.")
     out = Path(arguments.out or Path("outputs", "evaluation", path.stem))
-    ensure_writable(out)
     roles = ("file", "score", "condition", "source")
     named = {role: getattr(arguments, f"{role}_column") for role in roles}
     labels = read_labels(path, arguments.folder, **named)
     print(f"{len(labels.table)} labelled recordings; columns: {_columns(labels)}")
     predictor = Predictor.load(arguments.model, arguments.device)
+    ensure_writable(out)
     result = evaluate(
         labels,
         predictor,

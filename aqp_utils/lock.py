@@ -1,5 +1,6 @@
 """One writer per run folder."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -60,11 +61,19 @@ class RunLock:
         )
 
     def release(self):
-        """Give the lock back; nothing happens if this object did not take it."""
+        """Give the lock back; nothing happens if this object did not take it.
+
+        A folder that holds nothing but the lock goes with it: a run refused before it began leaves
+        no trace.
+        """
         if self._taken:
             self._taken = False
             self._holder.unlink(missing_ok=True)
+            if [path.name for path in self.out.iterdir()] == [".lock"]:
+                (self.out / ".lock").unlink()
             self._lock.release(force=True)
+            with contextlib.suppress(OSError):  # it is not empty
+                self.out.rmdir()
 
     def _describe_holder(self):
         try:

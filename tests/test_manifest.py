@@ -193,3 +193,9 @@ def test_the_pipeline_lends_its_lock_to_its_notebooks(out, monkeypatch):
 def test_manifests_are_not_outputs_of_their_stage(out):
     write_json(out / "01_clean" / "extra.json", {})
     assert "manifest.json" not in verify(out, "01_clean")["outputs"]
+
+
+def test_a_refused_run_leaves_no_folder_behind(out, tmp_path):
+    with pytest.raises(RunError, match="run 02_degrade first"):
+        begin(tmp_path / "elsewhere")
+    assert not (tmp_path / "elsewhere").exists()
