@@ -156,7 +156,7 @@ def explanation(predictor, audio):
     Figure
     """
     found = explain(predictor, audio)
-    fig = Figure(figsize=(12, 5.2))
+    fig = Figure(figsize=(12, 5.2), layout="none")
     grid = fig.add_gridspec(2, 2, width_ratios=(1.7, 1), height_ratios=(1, 2.2))
     bars = fig.add_subplot(grid[0, 0])
     _draw_regions(found.regions, bars, fig.add_subplot(grid[1, 0], sharex=bars), audio)

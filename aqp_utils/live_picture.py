@@ -76,7 +76,7 @@ class LivePicture:
     def _build(self, clips):
         """Everything that stays: axes, ticks, labels, colour bars."""
         self._n = len(clips[0])
-        self._figure = Figure(figsize=self._inches, dpi=DPI)
+        self._figure = Figure(figsize=self._inches, dpi=DPI, layout="none")
         FigureCanvasAgg(self._figure)
         self._panels = self._lay_out(self._figure)
         for panel in self._panels:

@@ -91,7 +91,7 @@ def score_curve(audio, curve):
     -------
     Figure
     """
-    fig = Figure(figsize=(12, 3.4))
+    fig = Figure(figsize=(12, 3.4), layout="none")
     ax = fig.subplots()
     plots.spectrogram(audio, ax, colorbar=False)
     scores = ax.twinx()
