@@ -23,6 +23,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.encoder import SMALL_SHAPE, sha256_of_files
+from aqp_utils.environment import describe
 from aqp_utils.pretrain_targets import (
     FRAMES_PER_STEP,
     N_MELS,
@@ -350,6 +351,7 @@ def account_of(folder, pools):
         "machine": processor_name(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
+        "git_commit": describe()["git_commit"],
     }
 
 

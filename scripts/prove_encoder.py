@@ -12,6 +12,7 @@ the proof never sees. Clips and features are kept under --work.
 import argparse
 import json
 import os
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -25,19 +26,21 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from aqp_utils.audio import SAMPLE_RATE
-from aqp_utils.dataset import FAMILIES, stream_of
-from aqp_utils.degrade import KINDS, degrade, sample_parameter
-from aqp_utils.encoder import load_encoder, random_encoder
-from aqp_utils.encoder_catalog import EMBEDDED_FOLDER
-from aqp_utils.environment import versions
-from aqp_utils.intervals import difference_interval
-from aqp_utils.model import Examples, MultiTaskNet, fit
-from aqp_utils.psychoacoustics import psychoacoustic_features
-from aqp_utils.quality import CLASSES, pseudo_pesq, quality_class
-from aqp_utils.randomness import rng_for
-from aqp_utils.split import grouped_folds
-from aqp_utils.storage import atomic, write_json
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from aqp_utils.audio import SAMPLE_RATE  # noqa: E402
+from aqp_utils.dataset import FAMILIES, stream_of  # noqa: E402
+from aqp_utils.degrade import KINDS, degrade, sample_parameter  # noqa: E402
+from aqp_utils.encoder import load_encoder, random_encoder  # noqa: E402
+from aqp_utils.encoder_catalog import EMBEDDED_FOLDER  # noqa: E402
+from aqp_utils.environment import versions  # noqa: E402
+from aqp_utils.intervals import difference_interval  # noqa: E402
+from aqp_utils.model import Examples, MultiTaskNet, fit  # noqa: E402
+from aqp_utils.psychoacoustics import psychoacoustic_features  # noqa: E402
+from aqp_utils.quality import CLASSES, pseudo_pesq, quality_class  # noqa: E402
+from aqp_utils.randomness import rng_for  # noqa: E402
+from aqp_utils.split import grouped_folds  # noqa: E402
+from aqp_utils.storage import atomic, write_json  # noqa: E402
 
 DURATION_S = 3.0
 N_FOLDS = 5
