@@ -13,6 +13,7 @@ import soxr
 
 from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE
 from aqp_utils.features import FEATURE_SETS
+from aqp_utils.predict import level_of_training, without_silent_ends
 from aqp_utils.recordings import FAR_OVER, from_waveform
 
 WORTH_A_WORD = 0.1  # mean |change| of the score
@@ -213,7 +214,7 @@ def explain(predictor, clips, change):
 
 
 def _inputs(predictor, waveform, rate_hz):
-    audio = from_waveform(waveform, rate_hz).audio
+    audio = without_silent_ends(level_of_training(from_waveform(waveform, rate_hz).audio))
     features = FEATURE_SETS[predictor.feature_set][1](audio)
     return np.concatenate([features, predictor.encoder.embed([audio])[0]])
 

@@ -15,8 +15,16 @@ import pandas as pd
 from tqdm import tqdm
 
 from aqp_utils import calibration, domain
-from aqp_utils.audio import ACTIVE_RANGE_DB, SAMPLE_RATE, rms_dbfs
+from aqp_utils.audio import (
+    ACTIVE_LEVEL_DBFS,
+    ACTIVE_RANGE_DB,
+    SAMPLE_RATE,
+    active_mask,
+    rms_dbfs,
+    set_level_dbfs,
+)
 from aqp_utils.encoder import load_encoder
+from aqp_utils.feature import MINIMUM_DURATION_S
 from aqp_utils.features import FEATURE_SETS, feature_names
 from aqp_utils.model import DESCRIPTION, load_model
 from aqp_utils.quality import CLASSES
@@ -202,8 +210,8 @@ class Predictor:
 
     def score(self, recording, curve=False):
         """Score a `Recording`; see `__call__`."""
-        audio, length = recording.audio, round(self.clip_s * SAMPLE_RATE)
-        parts = list(_parts(audio, length).values())
+        audio, length = level_of_training(recording.audio), round(self.clip_s * SAMPLE_RATE)
+        parts = list(_parts(without_silent_ends(audio), length).values())
         levels_dbfs = [rms_dbfs(part) for part in parts]
         floor_dbfs = max(levels_dbfs) - ACTIVE_RANGE_DB
         parts = [p for p, level in zip(parts, levels_dbfs, strict=True) if level >= floor_dbfs]
@@ -309,6 +317,18 @@ def _encoder_of(folder, about, device):
             "train again from 03_features."
         )
     return encoder
+
+
+def level_of_training(audio):
+    """Bring the active part to the level of every training clip: volume is no quality."""
+    return set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
+
+
+def without_silent_ends(audio):
+    """From the first to the last active sample: how long someone waits before is no quality."""
+    active = np.flatnonzero(active_mask(audio))
+    heard = audio[active[0] : active[-1] + 1]
+    return heard if len(heard) >= MINIMUM_DURATION_S * SAMPLE_RATE else audio
 
 
 def _parts(audio, length):

@@ -81,6 +81,19 @@ def test_a_clip_of_training_length_scores_as_the_model_scores_its_features(predi
     )
 
 
+@pytest.mark.parametrize("gain_db", [-20, 6])
+def test_volume_changes_no_score(predictor, gain_db):
+    audio = voice_like(1.0, seed=3)
+    louder = audio * np.float32(10 ** (gain_db / 20))
+    assert predictor(louder, RATE).score == pytest.approx(predictor(audio, RATE).score, abs=1e-4)
+
+
+def test_silent_ends_change_no_score(predictor):
+    audio = voice_like(1.0, seed=3)
+    padded = np.concatenate([np.zeros(RATE), audio, np.zeros(RATE // 2)]).astype(np.float32)
+    assert predictor(padded, RATE).score == pytest.approx(predictor(audio, RATE).score, abs=1e-4)
+
+
 def test_file_and_waveform_agree_and_stereo_copies_change_nothing(predictor, tmp_path):
     audio = voice_like(2.2)
     sf.write(tmp_path / "a.wav", audio, RATE, subtype="FLOAT")

@@ -5,6 +5,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
+from aqp_utils.audio import ACTIVE_LEVEL_DBFS, active_mask, set_level_dbfs
 from aqp_utils.encoder import load_encoder
 from aqp_utils.features import FEATURE_SETS, feature_names
 from aqp_utils.model import MultiTaskNet, save_model
@@ -13,11 +14,13 @@ RATE = 16_000
 
 
 def voice_like(duration_s=3.0, seed=0):
-    """Amplitude-modulated noise, shape (n,), float32."""
+    """Amplitude-modulated noise at the level of training clips, shape (n,), float32."""
     rng = np.random.default_rng(seed)
     n = int(duration_s * RATE)
     envelope = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * np.arange(n) / RATE)
-    return (0.05 * rng.standard_normal(n) * envelope).astype(np.float32)
+    audio = rng.standard_normal(n) * envelope
+    audio -= audio.mean()
+    return set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio)).astype(np.float32)
 
 
 def save_predictor(folder, clip_s=1.0, **about):
