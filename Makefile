@@ -1,18 +1,23 @@
 # `make` alone says what there is. Everything happens in .venv; nothing else on the machine changes.
 VENV := .venv
 BIN := $(VENV)/bin/python
-KEY := $(shell cat requirements.lock requirements-test.txt | cksum | cut -d' ' -f1)
+KEY := $(shell cat requirements.lock requirements-explore.txt requirements-test.txt | cksum | cut -d' ' -f1)
 RUN_READY := $(VENV)/ready-to-run-$(KEY)
+EXPLORE_READY := $(VENV)/ready-to-explore-$(KEY)
 TEST_READY := $(VENV)/ready-to-test-$(KEY)
 PIP := $(BIN) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run test clean
+# The run folder that `make explore` shows.
+OUT := outputs/run
+
+.PHONY: help run explore test clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run     install into .venv, run notebooks 01 to 05, say where the results are"
 	@echo "             make run ARGS=\"--preset smoke\"           about a minute"
 	@echo "             make run ARGS=\"-p SEED 1 --out outputs/seed1\""
+	@echo "make explore open the explorers in a browser, without code (OUT=outputs/run)"
 	@echo "make test    install, check the code and the notebooks, run the series at smoke"
 	@echo "make clean   remove .venv and caches; results in outputs/ stay"
 	@echo
@@ -20,6 +25,11 @@ help:
 
 run: $(RUN_READY)
 	@$(BIN) -m aqp_utils run $(ARGS)
+
+# Tornado drops messages over 10 MB without a word, uploads among them.
+explore: $(EXPLORE_READY)
+	@AQP_OUT="$(OUT)" $(BIN) -m voila apps/explore.ipynb --Voila.ip=127.0.0.1 \
+	  --Voila.tornado_settings="{'websocket_max_message_size': 209715200}" $(ARGS)
 
 test: $(TEST_READY)
 	@$(BIN) -m ruff check .
@@ -37,7 +47,11 @@ $(RUN_READY):
 	@rm -f $(VENV)/ready-to-*
 	@touch $@
 
-$(TEST_READY): $(RUN_READY)
+$(EXPLORE_READY): $(RUN_READY)
+	@$(PIP) -r requirements-explore.txt -c requirements.lock
+	@touch $@
+
+$(TEST_READY): $(EXPLORE_READY)
 	@$(PIP) -r requirements-test.txt -c requirements.lock
 	@$(PIP) pesq==0.0.4 2>/dev/null || \
 	  echo "no C compiler for the package pesq: tests of measured labels will be skipped"

@@ -1,0 +1,84 @@
+"""All explorers on one page, as far as a run has what they need; apps/explore.ipynb shows it."""
+
+import html
+from pathlib import Path
+
+import ipywidgets
+import numpy as np
+import pandas as pd
+
+from aqp_utils import widgets
+from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.predict import Predictor
+from aqp_utils.synth import tone_clip
+from aqp_utils.voice import speech_clip
+
+CLIP_S = 3.0
+
+
+def explorers(out):
+    """Tone lab, degradation lab, clip explorer and your audio as tabs.
+
+    What a run has not made yet, or cannot be read, is a sentence under its tab.
+
+    Parameters
+    ----------
+    out : path
+        Run folder.
+
+    Returns
+    -------
+    ipywidgets.Tab
+    """
+    out = Path(out)
+    predictor, problem = _predictor(out)
+    pages = {
+        "Tone lab": widgets.tone_lab(),
+        "Degradation lab": _degradation_lab(predictor),
+        "Clip explorer": _clip_explorer(out, predictor),
+        "Your audio": widgets.your_audio(predictor) if predictor else _sentence(problem),
+    }
+    tabs = ipywidgets.Tab(list(pages.values()))
+    for position, title in enumerate(pages):
+        tabs.set_title(position, title)  # 7.7 has no other way
+    return tabs
+
+
+def _predictor(out):
+    """The model of the run, or else the one that ships; None and the reason without both."""
+    folder = out if (out / "04_model" / "model.json").is_file() else None
+    try:
+        return Predictor.load(folder), None
+    except (OSError, ValueError) as error:
+        return None, f"No model to score with: {error}"
+
+
+def _said(predictor):
+    """audio -> (class, score) of a predictor."""
+    if predictor is None:
+        return None
+
+    def predict(audio):
+        result = predictor(audio, SAMPLE_RATE)
+        return result.quality, result.score
+
+    return predict
+
+
+def _degradation_lab(predictor):
+    rng = np.random.default_rng(0)
+    clips = {"tones": tone_clip(CLIP_S, rng)[0], "speech-like": speech_clip(CLIP_S, rng)[0]}
+    return widgets.degradation_lab(clips, _said(predictor))
+
+
+def _clip_explorer(out, predictor):
+    """On the test clips with their predictions where there are any, else on all clips."""
+    tables = (out / "05_report" / "predictions.csv", out / "02_degraded" / "clips.csv")
+    for path in tables:
+        if path.is_file():
+            return widgets.clip_explorer(out / "02_degraded", pd.read_csv(path), _said(predictor))
+    return _sentence(f"{out} has no clips yet: make run, or name another folder.")
+
+
+def _sentence(text):
+    return ipywidgets.HTML(f"<p>{html.escape(text)}</p>")
