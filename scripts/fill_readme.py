@@ -107,7 +107,30 @@ def results():
     )
 
 
-FILLED = {f.__name__: f for f in (badges, sizes, degradations, features, results)}
+def encoder():
+    """What the encoder that ships was trained on, and what it adds; from its card and proof."""
+    folder = ROOT / "aqp_utils" / "assets" / "encoder"
+    card, proof = (json.loads((folder / f"{n}.json").read_text("utf-8")) for n in ("card", "proof"))
+    rows = {}
+    for row in proof["results"]:
+        if row["learner"] == "network" and row["inputs"] in ENCODER_INPUTS:
+            cell = f"{row['class_accuracy']:.2f} ± {row['class_accuracy_sd']:.2f}"
+            column = f"{row['family']}, {row['n_clips']} clips"
+            rows.setdefault(column, {})[row["inputs"]] = cell
+    table = markdown_table(
+        ["class accuracy of the network on", *rows],
+        [[name, *(rows[c].get(name, "–") for c in rows)] for name in ENCODER_INPUTS],
+    )
+    size_mb = (folder / "model.safetensors").stat().st_size / 1e6
+    return (
+        f"The embedded encoder ({size_mb:.0f} MB) was pretrained on {card['audio_hours_seen']:.0f} "
+        f"hours of our own synthesis, without a label. {proof['protocol'].capitalize()}:\n\n"
+        f"{table}"
+    )
+
+
+ENCODER_INPUTS = ("19", "random", "embedded", "19 + embedded")
+FILLED = {f.__name__: f for f in (badges, sizes, degradations, features, encoder, results)}
 
 
 def filled(text):
