@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from aqp_utils import plots
 from aqp_utils.audio import SAMPLE_RATE, rms_dbfs
 from aqp_utils.features import FEATURE_SETS
+from aqp_utils.predict import level_of_training
 
 STEPS = 256  # of the integral; the parts then add up within 1 % (tests/test_explain.py)
 REGION_S = 0.25
@@ -73,6 +74,8 @@ def explain(predictor, audio):
             f"this clip lasts {duration_s:.1f} s; at most {LONGEST_CLIP * predictor.clip_s:g} s "
             "can be explained at a time, cut out the part in question."
         )
+    # Once for all copies: one without its loudest part must not be made louder.
+    audio = level_of_training(audio)
     regions, variants = occluded(audio)
     inputs = fused_inputs(predictor, [audio, *variants])
     scores, _ = _scores_and_gradients(predictor.model, inputs)

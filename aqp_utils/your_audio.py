@@ -16,6 +16,7 @@ from aqp_utils.controls import bar, beside
 from aqp_utils.features import FEATURE_SETS
 from aqp_utils.live_picture import figure_html
 from aqp_utils.players import player_table
+from aqp_utils.predict import level_of_training, without_silent_ends
 from aqp_utils.quality import SCALE
 from aqp_utils.reader_process import read_all
 from aqp_utils.recordings import RecordingError, extensions
@@ -199,7 +200,7 @@ def _verdict(name, result, level):
 def _feature_table(predictor, audio):
     """The features of the whole recording and where they lie in the range of training."""
     features, describe = FEATURE_SETS[predictor.feature_set]
-    values = describe(audio)
+    values = describe(without_silent_ends(level_of_training(audio)))
     mean, scale = (x[: len(values)] for x in (predictor.model.mean, predictor.model.scale))
     z = (values - mean) / scale
     rows = "".join(map(_feature_row, features, values, mean, scale, z))
