@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PICTURE = "img[alt^='Tone of']"
 START_MS = 45_000
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture(scope="module")
 def run(fake_run, tmp_path_factory):

@@ -16,6 +16,8 @@ RUN_MS = 70_000
 PICTURE = ".jp-OutputArea img[alt^='Source ']"
 LENGTHS = "[...document.querySelectorAll('.jp-OutputArea .widget-html audio')].map(a => a.duration)"
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
