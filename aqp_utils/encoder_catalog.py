@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 HUB_DEFAULT = "facebook/wav2vec2-base"
@@ -241,7 +241,8 @@ def resolve(name):
                 f"ENCODER embedded: no weights in {EMBEDDED_FOLDER}; install the package again, "
                 "or set ENCODER to auto, random, a folder or a hub name."
             )
-        return name, weights_in_folder(EMBEDDED_FOLDER, name), "asked for"
+        weights = weights_in_folder(EMBEDDED_FOLDER, name)
+        return name, replace(weights, where="in this package"), "asked for"
     folder = Path(name).expanduser()
     if folder.is_dir():
         return name, weights_in_folder(folder, name), "asked for"
