@@ -80,6 +80,10 @@ def _path(v):
     return isinstance(v, str) and v.strip() != "" and "\0" not in v
 
 
+def _file_or_nothing(v):
+    return isinstance(v, str) and (v == "" or Path(v).is_file())
+
+
 def _encoder(v):
     if not _path(v):
         return False
@@ -291,6 +295,24 @@ PARAMETERS = {
             "splits and initialisations behind every comparison in 05",
             "an integer from 1 to 100",
             _integer(1, 100),
+        ),
+        Parameter(
+            "REAL_AUDIO",
+            "",
+            "",
+            "table (CSV) of recordings with scores, for the section outside the lab",
+            "the path of a CSV file and nothing",
+            _file_or_nothing,
+            scope="stage",
+        ),
+        Parameter(
+            "REAL_SCORE",
+            "",
+            "",
+            "column of that table that holds the scores; nothing: found by name",
+            "a column name and nothing",
+            lambda v: isinstance(v, str),
+            scope="stage",
         ),
         Parameter(
             "INTERACTIVE",
