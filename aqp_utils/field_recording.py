@@ -1,0 +1,100 @@
+"""What innocent recordings differ in: room, microphone, noise floor, gate, band, earlier coding.
+
+A predictor that has only heard sterile clips takes every room and every floor for damage. So each
+clean source of the `field` training is first recorded: all of this is in the reference as well, and
+a clip that nothing else happened to keeps the top score.
+"""
+
+import numpy as np
+from scipy.signal import butter, fftconvolve, sosfilt
+
+from aqp_utils.audio import (
+    ACTIVE_LEVEL_DBFS,
+    FRAME_S,
+    SAMPLE_RATE,
+    active_mask,
+    rms_dbfs,
+    set_level_dbfs,
+)
+from aqp_utils.codecs import through_codec
+from aqp_utils.degrade import room_impulse_response
+from aqp_utils.unseen_damage import coloured_noise
+
+ROOM_SHARE, GATE_SHARE, CODED_SHARE = 0.5, 0.2, 0.1
+NO_FLOOR_SHARE, BAND_SHARE = 0.25, 0.3
+LOWEST_FLOOR_DB, HIGHEST_FLOOR_DB = -85.0, -38.0  # relative to the active level
+
+
+def as_recorded(audio, rng):
+    """Record a dry clip once, under random conditions.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n,)
+        Dry, at 16 kHz.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    audio : ndarray of float64, shape (n,)
+        Active level -26 dBFS.
+    facts : dict of float
+        drr_db (NaN: no room), floor_db (noise floor relative to the active level, NaN: none), gate
+        (0 or 1), coded_kbps (NaN: never coded).
+    """
+    audio = np.asarray(audio, dtype=np.float64)
+    facts = {"drr_db": np.nan, "floor_db": np.nan, "gate": 0.0, "coded_kbps": np.nan}
+    if rng.random() < ROOM_SHARE:
+        rt60_s, facts["drr_db"] = np.exp(rng.uniform(*np.log((0.08, 0.6)))), rng.uniform(8, 40)
+        room = room_impulse_response(rt60_s, rng, facts["drr_db"])
+        audio = fftconvolve(audio, room)[: len(audio)]
+    audio = through_microphone(audio, rng)
+    audio = set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
+    if rng.random() >= NO_FLOOR_SHARE:
+        # A triangular draw: most recordings are quiet, few are not.
+        facts["floor_db"] = rng.triangular(LOWEST_FLOOR_DB, -65, HIGHEST_FLOOR_DB)
+        floor = through_microphone(coloured_noise(len(audio), rng.uniform(0, 1.8), rng), rng)
+        audio = audio + set_level_dbfs(floor, ACTIVE_LEVEL_DBFS + facts["floor_db"])
+    if rng.random() < GATE_SHARE:
+        audio, facts["gate"] = gated(audio, rng), 1.0
+    if rng.random() < CODED_SHARE:
+        facts["coded_kbps"] = float(rng.uniform(48, 128))
+        codec = ("mp3", "opus")[rng.integers(2)]
+        audio = through_codec(audio / max(1.0, np.abs(audio).max()), codec, facts["coded_kbps"])
+    return set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio)), facts
+
+
+def through_microphone(audio, rng):
+    """A smooth random frequency response: tilt, three broad bumps, a high-pass, at times a band.
+
+    Slopes and bumps of up to 6 dB are what microphones, distances and mixing desks differ by.
+    """
+    frequency_hz = np.maximum(np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE), 30.0)
+    octaves = np.log2(frequency_hz / 1000)
+    gain_db = rng.normal(0, 1.5) * octaves
+    for _ in range(3):
+        centre, width = rng.uniform(-3.5, 3.0), rng.uniform(0.4, 1.5)
+        gain_db += rng.normal(0, 3) * np.exp(-0.5 * ((octaves - centre) / width) ** 2)
+    spectrum = np.fft.rfft(audio) * 10 ** (gain_db / 20)
+    audio = np.fft.irfft(spectrum, len(audio))
+    audio = sosfilt(_highpass(rng.uniform(30, 150)), audio)
+    if rng.random() < BAND_SHARE:
+        sos = butter(rng.integers(2, 7), rng.uniform(6500, 7900), fs=SAMPLE_RATE, output="sos")
+        audio = sosfilt(sos, audio)
+    return audio
+
+
+def _highpass(cutoff_hz):
+    return butter(2, cutoff_hz, "highpass", fs=SAMPLE_RATE, output="sos")
+
+
+def gated(audio, rng):
+    """Turn pauses into digital silence, as noise gates and editors do, with short ramps."""
+    frame = round(FRAME_S * SAMPLE_RATE)
+    padded = np.pad(audio, (0, -len(audio) % frame)).reshape(-1, frame)
+    levels = np.array([rms_dbfs(row) for row in padded])
+    is_open = levels > levels.max() - rng.uniform(35, 50)
+    hold = int(rng.integers(1, 6))  # frames that the gate stays open before and after
+    is_open = np.convolve(is_open, np.ones(2 * hold + 1), mode="same") > 0
+    gain = np.interp(np.arange(len(audio)), (np.arange(len(is_open)) + 0.5) * frame, is_open * 1.0)
+    return np.where(gain > 0.01, audio * gain, 0.0)
