@@ -101,15 +101,15 @@ def draw_talker(rng):
     return Talker(
         f0_hz=f0_hz,
         tract_scale=float(np.clip(scale, 0.88, 1.42)),
-        syllable_s=float(rng.uniform(0.16, 0.25)),
+        syllable_s=float(rng.uniform(0.14, 0.22)),
         accent_st=float(rng.uniform(1.5, 6.0)),
         rd=float(rng.uniform(0.5, 1.9)),
-        breath_db=float(rng.uniform(-40, -22)),
-        max_voiced_hz=float(rng.uniform(3000, 7000)),
+        breath_db=float(rng.uniform(-36, -20)),
+        max_voiced_hz=float(rng.uniform(3500, 7500)),
         jitter=float(rng.uniform(0.002, 0.012)),
         shimmer=float(rng.uniform(0.02, 0.08)),
         width_scale=float(rng.uniform(0.8, 1.5)),
-        burst_db=float(rng.uniform(-10, -2)),
+        burst_db=float(rng.uniform(-12, -4)),
         creak_share=float(rng.choice([0.0, 0.15, 0.5])),
         whisper_share=float(rng.choice([0.0, 0.15, 1.0], p=[0.85, 0.12, 0.03])),
     )
@@ -150,7 +150,7 @@ def _consonant(talker, rng):
                            noise_db=talker.burst_db - 8 + strength / 2)]  # fmt: skip
     if kind in ("hiss", "buzz"):
         voice_db = OFF_DB if kind == "hiss" else -11
-        level_db = -9 + strength - (6 if kind == "buzz" else 0) + rng.normal(0, 2)
+        level_db = -13 + strength - (6 if kind == "buzz" else 0) + rng.normal(0, 2)
         return [Sound(0.09 * stretch, formants, voice_db, noise_db=level_db, noise=noise,
                       attack_s=0.022)]  # fmt: skip
     if kind == "nasal":
@@ -462,7 +462,7 @@ def voiced_part(f0_hz, rd, tract, max_voiced_hz, n):
     number = np.arange(1, counts.max() + 1)
     frequency_hz = f0_hz[:, None] * number
     amplitudes = glottal_spectrum(rd, len(number)) * tract_response(tract, frequency_hz)
-    amplitudes /= np.sqrt(1 + (frequency_hz / max_voiced_hz) ** 6)
+    amplitudes /= np.sqrt(1 + (frequency_hz / max_voiced_hz) ** 4)
     amplitudes[number > counts[:, None]] = 0
     phase = sample_phase(f0_hz, n)
     return harmonic_sum(phase, amplitudes, counts), phase
