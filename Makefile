@@ -1,7 +1,8 @@
 # `make` alone says what there is. Everything happens in .venv; nothing else on the machine changes.
 VENV := .venv
 BIN := $(VENV)/bin/python
-KEY := $(shell cat requirements.lock requirements-explore.txt requirements-test.txt | cksum | cut -d' ' -f1)
+CLASSIC := tests/browser/classic-requirements.txt
+KEY := $(shell cat requirements.lock requirements-*.txt $(CLASSIC) | cksum | cut -d' ' -f1)
 RUN_READY := $(VENV)/ready-to-run-$(KEY)
 EXPLORE_READY := $(VENV)/ready-to-explore-$(KEY)
 TEST_READY := $(VENV)/ready-to-test-$(KEY)
@@ -53,6 +54,8 @@ $(EXPLORE_READY): $(RUN_READY)
 
 $(TEST_READY): $(EXPLORE_READY)
 	@$(PIP) -r requirements-test.txt -c requirements.lock
+	@rm -rf $(VENV)/classic
+	@$(PIP) --no-deps --target $(VENV)/classic -r $(CLASSIC)
 	@$(PIP) pesq==0.0.4 2>/dev/null || \
 	  echo "no C compiler for the package pesq: tests of measured labels will be skipped"
 	@touch $@

@@ -7,8 +7,16 @@ that every test can end with `assert visit.problems == []`.
 import os
 import shutil
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import nbformat
 import pytest
+
+from aqp_utils.dataset import make_clean
+from aqp_utils.manifest import Stage
+from aqp_utils.storage import write_csv
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CHROMIUM = os.environ.get("AQP_CHROMIUM") or shutil.which("chromium")
 ARGUMENTS = (
@@ -73,3 +81,28 @@ def visit(browser):
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def four_clips(tmp_path_factory):
+    """A folder like the repository with notebook 02, and four clean clips for it to degrade."""
+    folder = tmp_path_factory.mktemp("series")
+    kinds = ["noise", "lowpass"]
+    (folder / "aqp_utils").symlink_to(ROOT / "aqp_utils")
+    (folder / "notebooks").mkdir()
+    path = "notebooks/02_degrade.ipynb"
+    book = nbformat.read(ROOT / path, as_version=4)
+    (cell,) = (c for c in book.cells if "parameters" in c.metadata.get("tags", []))
+    cell.source += f"\nDEGRADATIONS = {kinds!r}"
+    nbformat.write(book, folder / path)
+    values = dict(SEED=0, N_PER_CONDITION=2, DEGRADATIONS=kinds, SOURCES="tones", DURATION_S=1.0)
+    stage = Stage.begin("01_clean", out=folder / "outputs" / "run", parameters=values)
+    write_csv(stage.folder / "clips.csv", make_clean(stage.folder, 4, "tones", 1.0, 0))
+    stage.finish()
+    return folder
+
+
+@pytest.fixture
+def notebook_folder(four_clips, tmp_path):
+    """A copy of `four_clips` to run and to save in."""
+    return shutil.copytree(four_clips, tmp_path / "series", symlinks=True)

@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 import soundfile as sf
 from app_server import served
+from explorer_page import WAIT_MS, move_a_slider
 from tiny_predictor import RATE, save_predictor, voice_like
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = "img[alt^='Tone of']"
-START_MS = 45_000
-
-pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +31,6 @@ def address(browser, run, tmp_path_factory):
     arguments = (notebook, "--no-browser", "--port={port}", "--Voila.ip=127.0.0.1")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "AQP_OUT", str(run))
-        patch.setitem(os.environ, "HF_HUB_OFFLINE", "1")
         with served("voila", folder, *arguments, url="api") as address:
             yield address
 
@@ -43,7 +40,7 @@ def page(browser, address):
     """One page, and so one kernel, for all tests."""
     context = browser.new_context()
     page = context.new_page()
-    page.set_default_timeout(START_MS)
+    page.set_default_timeout(WAIT_MS)
     page.goto(address)
     yield page
     context.close()
@@ -57,14 +54,7 @@ def upload(page, name, content):
 
 
 def test_the_app_shows_no_code_and_its_sliders_move_the_picture(page):
-    page.locator(PICTURE).wait_for()
-    before = page.locator(PICTURE).get_attribute("src")
-    handle = page.locator(".widget-slider .noUi-handle").first
-    handle.focus()
-    handle.press("PageUp")
-    page.wait_for_function(
-        "([where, before]) => document.querySelector(where).src !== before", arg=[PICTURE, before]
-    )
+    move_a_slider(page, PICTURE)
     page.wait_for_function("Math.abs(document.querySelector('audio').duration - 2) < 0.1")
     assert page.get_by_text("import os").count() == 0
     page.get_by_role("tab", name="Clip explorer").click()
