@@ -1,0 +1,3 @@
+"""Measured curves from amount to severity."""
+
+CURVES = {}

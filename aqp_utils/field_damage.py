@@ -1,0 +1,259 @@
+"""The damages of the `field` preset: what happens to real recordings, alone and one after another.
+
+Every damage has one knob, its amount: 0 is just noticeable to a measurement, 1 destroyed. The
+knob follows P.862.2: `field_curves.CURVES` bends it so that the score falls about evenly.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aqp_utils import (
+    band_limits,
+    clippers,
+    dynamics,
+    field_codecs,
+    field_noise,
+    packet_loss,
+    pyav_codecs,
+    rooms,
+    tempo,
+    transform_codec,
+)
+from aqp_utils.audio import rms_dbfs
+from aqp_utils.field_curves import CURVES
+
+SHORTEST = 1_600  # samples, 0.1 s; less holds no frame of most codecs
+SILENT_DBFS = -120.0
+ATTEMPTS = 20  # draws before `damaged` gives up on a clip
+
+# Families in the order of a real chain: the place, the microphone's gain, what is done to the
+# recording, the way it is sent, what gets lost. The number is the family's weight in a draw.
+FAMILIES = {
+    "room": 1.2,
+    "noise": 2.2,
+    "clip": 1.4,
+    "level": 1.0,
+    "band": 1.4,
+    "tempo": 0.9,
+    "codec": 1.8,
+    "packets": 0.9,
+}
+N_DAMAGES = {1: 0.60, 2: 0.35, 3: 0.05}  # how many at once, and how often
+MILDER = {1: 1.0, 2: 0.75, 3: 0.55}  # highest amount that is drawn with so many at once
+
+
+def _always():
+    return True
+
+
+@dataclass(frozen=True)
+class FieldDamage:
+    """A kind of damage.
+
+    Attributes
+    ----------
+    name : str
+    family : str
+        A key of `FAMILIES`.
+    function : callable
+        (audio, severity, rng) -> (audio, facts), severity 0 to 1 on its own axis.
+    about : str
+        One line.
+    available : callable
+        () -> bool; false where an optional codec is missing.
+    """
+
+    name: str
+    family: str
+    function: callable
+    about: str
+    available: callable = _always
+
+    def severity(self, amount):
+        """Severity at an amount: straight lines between the measured `CURVES`."""
+        curve = CURVES.get(self.name, (0.0, 1.0))
+        return float(np.interp(amount, np.linspace(0, 1, len(curve)), curve))
+
+    def apply(self, audio, amount, rng):
+        """Damage a clip.
+
+        Parameters
+        ----------
+        audio : ndarray, shape (n,)
+            16 kHz, mono, at any level; at least 0.1 s and not silent.
+        amount : float
+            0 (just noticeable to a measurement) to 1 (destroyed).
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        audio : ndarray of float64, shape (n,)
+            In time with the input; its level is what the damage made of it.
+        facts : dict of float and str
+            Parameters in physical units.
+
+        Raises
+        ------
+        ValueError
+            If the clip or the amount is not as above.
+        RuntimeError
+            If an optional codec is missing.
+        """
+        audio = np.asarray(audio, dtype=np.float64)
+        _check(audio, amount, self.name)
+        result, facts = self.function(audio, self.severity(amount), rng)
+        return result, facts
+
+
+def _check(audio, amount, name):
+    if audio.ndim != 1 or len(audio) < SHORTEST:
+        raise ValueError(
+            f"{name}: the clip has the shape {audio.shape}; it takes one axis of {SHORTEST} "
+            "samples (0.1 s) or more."
+        )
+    if not np.all(np.isfinite(audio)):
+        raise ValueError(f"{name}: the clip has samples that are not finite; it takes numbers.")
+    if rms_dbfs(audio) < SILENT_DBFS:
+        raise ValueError(f"{name}: the clip is silent; it takes {SILENT_DBFS:.0f} dBFS or more.")
+    if not 0 <= amount <= 1:
+        raise ValueError(f"{name}: the amount is {amount}; allowed is 0 to 1.")
+
+
+def _listed(family, **functions):
+    return [
+        FieldDamage(name, family, function, function.__doc__.partition("\n")[0])
+        for name, function in functions.items()
+    ]
+
+
+def _pyav(name, function, encoder):
+    about = function.__doc__.partition("\n")[0]
+    return FieldDamage(name, "codec", function, about, lambda: pyav_codecs.can_code(encoder))
+
+
+ALL_DAMAGES = [
+    *_listed(
+        "room",
+        statistical_room=rooms.statistical_room,
+        shoebox_room=rooms.shoebox_room,
+        reverberator=rooms.reverberator,
+    ),
+    *_listed(
+        "noise",
+        white_noise=field_noise.white_noise,
+        colour_noise=field_noise.colour_noise,
+        shaped_noise=field_noise.shaped_noise,
+        hum_and_hiss=field_noise.hum_and_hiss,
+        babble=field_noise.babble,
+        music=field_noise.music,
+        clicks=field_noise.clicks,
+    ),
+    *_listed(
+        "clip",
+        clip_at_quantile=clippers.clip_at_quantile,
+        clip_at_si_sdr=clippers.clip_at_si_sdr,
+        clip_softly=clippers.clip_softly,
+        clip_asymmetrically=clippers.clip_asymmetrically,
+        overshoot=clippers.overshoot,
+    ),
+    *_listed(
+        "level",
+        gain_steps=dynamics.gain_steps,
+        pumping=dynamics.pumping,
+        noise_gate=dynamics.noise_gate,
+        musical_noise=dynamics.musical_noise,
+        quiet_16_bit=dynamics.quiet_16_bit,
+        few_bits=clippers.few_bits,
+    ),
+    *_listed(
+        "band",
+        lowpass_first_order=band_limits.lowpass_first_order,
+        lowpass_second_order=band_limits.lowpass_second_order,
+        lowpass_steep=band_limits.lowpass_steep,
+        highpass=band_limits.highpass,
+        telephone_band=band_limits.telephone_band,
+        resampled=band_limits.resampled,
+        resampled_badly=band_limits.resampled_badly,
+    ),
+    *_listed("tempo", wsola=tempo.wsola_round_trip, phase_vocoder=tempo.vocoder_round_trip),
+    *_listed(
+        "codec",
+        mp3=field_codecs.mp3,
+        opus=field_codecs.opus,
+        vorbis=field_codecs.vorbis,
+        waveform_codec=field_codecs.waveform_codec,
+        transform_codec=transform_codec.transform_codec,
+        mnru=clippers.modulated_noise,
+    ),
+    _pyav("aac", pyav_codecs.aac, "aac"),
+    _pyav("mp2", pyav_codecs.mp2, "mp2"),
+    _pyav("amr_nb", pyav_codecs.amr_nb, "libopencore_amrnb"),
+    _pyav("g722", pyav_codecs.g722, "g722"),
+    _pyav("g726", pyav_codecs.g726, "g726"),
+    *_listed("packets", packet_loss=packet_loss.packet_loss, dropouts=packet_loss.dropouts),
+]
+DAMAGES = {damage.name: damage for damage in ALL_DAMAGES if damage.available()}
+
+
+def draw_damages(rng):
+    """Draw what happens to a clip: one damage mostly, two often, three now and then.
+
+    Several damages are of different families, in the order of `FAMILIES`, and milder each.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    list of (str, float)
+        Names in `DAMAGES` and amounts, in the order in which they are applied.
+    """
+    count = int(rng.choice(list(N_DAMAGES), p=list(N_DAMAGES.values())))
+    weights = np.array(list(FAMILIES.values()))
+    families = rng.choice(len(FAMILIES), count, replace=False, p=weights / weights.sum())
+    drawn = []
+    for family in np.sort(families):
+        names = [name for name, one in DAMAGES.items() if one.family == list(FAMILIES)[family]]
+        drawn.append((str(rng.choice(names)), float(rng.uniform(0, MILDER[count]))))
+    return drawn
+
+
+def damaged(audio, rng):
+    """Damage a clip at random.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n,)
+        As in `FieldDamage.apply`.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    audio : ndarray of float64, shape (n,)
+    history : list of dict
+        In order: name, amount and the facts of the damage.
+
+    Raises
+    ------
+    ValueError
+        If the clip is too short, silent or not finite.
+    RuntimeError
+        If 20 draws in a row leave silence or numbers that are not finite.
+    """
+    _check(np.asarray(audio, dtype=np.float64), 0.0, "damaged")
+    for _ in range(ATTEMPTS):
+        result, history = audio, []
+        for name, amount in draw_damages(rng):
+            result, facts = DAMAGES[name].apply(result, amount, rng)
+            history.append({"name": name, "amount": amount, **facts})
+            if not _usable(result):  # nothing for the next damage to work on
+                break
+        if _usable(result):
+            return result, history
+    raise RuntimeError(f"{ATTEMPTS} draws of damage left nothing of the clip; try another clip.")
+
+
+def _usable(audio):
+    return bool(np.all(np.isfinite(audio)) and rms_dbfs(audio) > SILENT_DBFS + 10)
