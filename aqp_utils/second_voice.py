@@ -41,7 +41,7 @@ class Sound(NamedTuple):
     zero_depth: float = 0.0  # of the anti-formant: 0 none, 1 complete
     zero_hz: float = 1000.0
     upper_db: float = 0.0  # of F2 and up
-    attack_s: float = 0.02
+    attack_s: float = 0.045
     lax: float = 0.0  # added to Rd
     creak: float = 0.0
 
@@ -158,7 +158,7 @@ def _consonant(talker, rng):
         return [Sound(0.065 * stretch, (270, *formants[1:]), -5, zero_depth=0.95,
                       zero_hz=zero_hz, upper_db=-9, attack_s=0.012)]  # fmt: skip
     glide = ((310, 1150, 2600), (330, 1250, 1650), (310, 720, 2250), (280, 2200, 2950))
-    return [Sound(0.06 * stretch, glide[rng.integers(4)], -4, upper_db=-3)]
+    return [Sound(0.06 * stretch, glide[rng.integers(4)], -7, upper_db=-3)]
 
 
 def _vowel(seconds, stressed, rng):
@@ -169,7 +169,7 @@ def _vowel(seconds, stressed, rng):
         near = mix @ VOWELS_HZ[rng.choice(len(VOWELS_HZ), 2, replace=False)]
         return tuple(near if stressed else 0.55 * near + 0.45 * np.array(NEUTRAL_HZ))
 
-    level_db = (0.0 if stressed else -4.0) + rng.normal(0, 1)
+    level_db = (0.0 if stressed else -2.5) + rng.normal(0, 1)
     if rng.random() < 0.25:
         return [Sound(seconds * 0.5, target(), level_db), Sound(seconds * 0.5, target(), level_db)]
     return [Sound(seconds, target(), level_db)]
@@ -182,7 +182,7 @@ def _syllable(talker, stressed, stretch, rng):
                 [])  # fmt: skip
     coda = sum((_consonant(talker, rng) for _ in range(rng.choice(3, p=[0.64, 0.3, 0.06]))), [])
     rest_s = seconds - sum(sound.seconds for sound in onset + coda)
-    vowel = _vowel(max(rest_s, 0.055 * stretch), stressed, rng)
+    vowel = _vowel(max(rest_s, 0.07 * stretch), stressed, rng)
     return [*onset, *vowel, *coda], sum(sound.seconds for sound in onset)
 
 
@@ -198,7 +198,7 @@ def _phrase(talker, start_s, rng):
         syllable, onset_s = _syllable(talker, stressed, stretch, rng)
         if stressed and rng.random() < 0.8:
             accents_s.append(now_s + onset_s)
-        fade_db = 4.0 * k / n_syllables
+        fade_db = 3.0 * k / n_syllables
         sounds += [s._replace(voice_db=s.voice_db - fade_db) for s in syllable]
         now_s += sum(sound.seconds for sound in syllable)
     return _mannered(sounds, talker, rng), accents_s
