@@ -47,6 +47,11 @@ def set_level_dbfs(audio, level_dbfs, mask=None):
     return audio * 10 ** ((level_dbfs - rms_dbfs(part)) / 20)
 
 
+def level_of_training(audio):
+    """Bring the active part to the level of every training clip: volume is no quality."""
+    return set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
+
+
 def write_wav(path, audio):
     """Write a clip as 16-bit PCM WAV, whole or not at all.
 

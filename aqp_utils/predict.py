@@ -16,12 +16,11 @@ from tqdm import tqdm
 
 from aqp_utils import calibration, domain
 from aqp_utils.audio import (
-    ACTIVE_LEVEL_DBFS,
     ACTIVE_RANGE_DB,
     SAMPLE_RATE,
     active_mask,
+    level_of_training,
     rms_dbfs,
-    set_level_dbfs,
 )
 from aqp_utils.encoder import load_encoder
 from aqp_utils.feature import MINIMUM_DURATION_S
@@ -317,11 +316,6 @@ def _encoder_of(folder, about, device):
             "train again from 03_features."
         )
     return encoder
-
-
-def level_of_training(audio):
-    """Bring the active part to the level of every training clip: volume is no quality."""
-    return set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
 
 
 def without_silent_ends(audio):

@@ -6,8 +6,6 @@ the targets of `aqp_utils.pretrain_targets`. Notebook 00 explains and runs it.
 
 import json
 import math
-import platform
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,14 +14,12 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.encoder import SMALL_SHAPE, sha256_of_files
-from aqp_utils.environment import describe
+from aqp_utils.environment import describe, processor_name
 from aqp_utils.pretrain_targets import (
     FRAMES_PER_STEP,
     N_MELS,
@@ -34,7 +30,8 @@ from aqp_utils.pretrain_targets import (
     unit_variance,
 )
 from aqp_utils.randomness import rng_for
-from aqp_utils.storage import atomic, write_csv, write_json
+from aqp_utils.storage import write_csv, write_json
+from aqp_utils.training_state import Clock, load_checkpoint, save_checkpoint
 
 BATCHES, SETTING_UP = 5, 6  # addresses of random streams; 0 to 4 are the versions of a source
 CLEAN_SHARE = 0.1  # crops whose input is the clean source itself
@@ -162,30 +159,6 @@ class Pretrainer(torch.nn.Module):
         return losses
 
 
-def save_checkpoint(path, pretrainer, optimizer, progress):
-    """Everything needed to go on, as one safetensors file that is whole or absent."""
-    tensors = {f"model.{k}": v.contiguous() for k, v in pretrainer.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
-    with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={"progress": json.dumps(progress)})
-
-
-def load_checkpoint(path, pretrainer, optimizer):
-    """Restore what `save_checkpoint` saved; returns its progress."""
-    tensors = load_file(path)
-    pretrainer.load_state_dict(
-        {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    )
-    states = {}
-    for key in (k for k in tensors if k.startswith("optimizer.")):
-        _, index, name = key.split(".")
-        states.setdefault(int(index), {})[name] = tensors[key]
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": states})
-    with safe_open(path, "pt") as file:
-        return json.loads(file.metadata()["progress"])
-
-
 def start(pools, settings, device="cpu"):
     """A fresh pretrainer and optimizer, from the seed."""
     with torch.random.fork_rng(devices=[]):
@@ -273,29 +246,6 @@ def resume(folder, settings, pretrainer, optimizer):
     return progress
 
 
-class Clock:
-    """Time spent over all the pieces of an interrupted run, and when the next checkpoint is due."""
-
-    def __init__(self, progress, checkpoint_every_s):
-        self.progress, self.every_s = progress, checkpoint_every_s
-        self.wall_s = time.perf_counter() - progress["seconds"]
-        self.cpu_s = time.process_time() - progress["cpu_seconds"]
-        self.saved_s = progress["seconds"]
-
-    def read(self):
-        """Seconds so far, by the wall and by the processor."""
-        self.progress["seconds"] = time.perf_counter() - self.wall_s
-        self.progress["cpu_seconds"] = time.process_time() - self.cpu_s
-        return {key: round(self.progress[key], 1) for key in ("seconds", "cpu_seconds")}
-
-    def due(self):
-        """Whether the last checkpoint is old enough; counts as saved if so."""
-        if self.progress["seconds"] - self.saved_s < self.every_s:
-            return False
-        self.saved_s = self.progress["seconds"]
-        return True
-
-
 def export(pretrainer, folder, about):
     """Save the encoder as `transformers` does, in float16, with a card.
 
@@ -353,13 +303,3 @@ def account_of(folder, pools):
         "torch": torch.__version__,
         "git_commit": describe()["git_commit"],
     }
-
-
-def processor_name():
-    """Name of the processor, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]}, {len(names)} processors" if names else platform.machine()

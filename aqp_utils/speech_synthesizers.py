@@ -22,20 +22,25 @@ from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_lev
 TIMEOUT_S = 30
 SPEAKER_SCALES = (0.86, 1.18)  # played faster or slower: another vocal tract and another pitch
 
+
+def _words(text):
+    return tuple(text.split())
+
+
 # Languages that espeak-ng reads from another alphabet; of these it gets numbers only.
-OTHER_ALPHABETS = frozenset(
+OTHER_ALPHABETS = _words(
     "am ar as be bg bn bpy cmn cv el fa grc gu hak haw he hi hy hyw ja ka kk kn "
-    "ko kok ky mk ml mr my ne or pa ru ru-lv sd shn si ta te th tt ug uk ur yue".split()
+    "ko kok ky mk ml mr my ne or pa ru ru-lv sd shn si ta te th tt ug uk ur yue"
 )
-NOT_LANGUAGES = frozenset("chr-US-Qaaa-x-west cmn-latn-pinyin fa-latn jbo nci piqd py qdb qya sjn smj".split())
+NOT_LANGUAGES = _words("chr-US-Qaaa-x-west cmn-latn-pinyin fa-latn jbo nci piqd py qdb qya sjn smj")
 # Variants of espeak-ng's speakers; robots and announcements in halls are left out.
-ESPEAK_VARIANTS = (
+ESPEAK_VARIANTS = _words(
     "male2 male3 male4 male5 male6 male7 male8 female1 female2 female3 female4 female5 klatt "
     "klatt2 klatt3 klatt4 klatt5 klatt6 Adam Alicia Andrea Andy Annie Antonio Belinda Benjamin "
-    "Boris Caleb David Denis Diogo Ed Edward Gene Gustave Henrique Hugo Iven Jacky John Lee Linda "
-    "Marcelo Marco Mario Max Michael Mike Pablo Paul Pedro Quincy Rob Robert Steph Tweaky Zac anika "
-    "grandpa sandro shelby travis victor"
-).split()
+    "Boris Caleb David Denis Diogo Ed Edward Gene Gustave Henrique Hugo Iven Jacky John Lee "
+    "Linda Marcelo Marco Mario Max Michael Mike Pablo Paul Pedro Quincy Rob Robert Steph Tweaky "
+    "Zac anika grandpa sandro shelby travis victor"
+)
 FLITE_VOICES = ("awb", "kal16", "rms", "slt")
 FESTIVAL_VOICES = (
     "cmu_us_slt_arctic_hts",
@@ -52,8 +57,8 @@ FESTIVAL_VOICES = (
     "msu_ru_nsh_clunits",
 )
 
-CONSONANTS = "b d f g k l m n p r s t v z br dr fl gr kl kr pl pr sk st tr".split()
-VOWELS = "a a e e i i o o u ai au ei".split()
+CONSONANTS = _words("b d f g k l m n p r s t v z br dr fl gr kl kr pl pr sk st tr")
+VOWELS = _words("a a e e i i o o u ai au ei")
 CODAS = ["", "", "", "n", "r", "s", "l", "m", "t"]
 
 
@@ -96,7 +101,7 @@ def _espeak_languages():
     listing = subprocess.run(
         ["espeak-ng", "--voices"], capture_output=True, text=True, timeout=TIMEOUT_S, check=True
     ).stdout.splitlines()
-    return sorted({line.split()[1] for line in listing[1:]} - NOT_LANGUAGES)
+    return sorted({line.split()[1] for line in listing[1:]} - set(NOT_LANGUAGES))
 
 
 def _festival_voices():

@@ -1,0 +1,72 @@
+"""Clean sources of the `field` training: many voices, built in unlike ways, and other sounds.
+
+A model raised on one synthesizer learns that this synthesizer is what clean sounds like, and takes
+every other voice for damaged. So no source has a majority, text-to-speech speaks where a program
+for it is installed, and each source is recorded under its own conditions (`field_recording`).
+"""
+
+from aqp_utils.field_recording import as_recorded
+from aqp_utils.instruments import instrument_clip
+from aqp_utils.percussion import percussion_clip
+from aqp_utils.second_voice import harmonic_speech_clip
+from aqp_utils.singing import singing_clip
+from aqp_utils.speech_synthesizers import synthesized_speech, synthesizers
+from aqp_utils.synth import tone_clip
+from aqp_utils.voice import speech_clip
+
+OWN = {
+    "formant voice": (speech_clip, 0.13),
+    "harmonic voice": (harmonic_speech_clip, 0.13),
+    "singing": (singing_clip, 0.05),
+    "instruments": (instrument_clip, 0.03),
+    "percussion": (percussion_clip, 0.02),
+    "tones": (tone_clip, 0.02),
+}
+# Together .62; a program that is missing leaves its share to the others in proportion.
+TEXT_TO_SPEECH = {"espeak-ng": 0.30, "flite": 0.12, "festival": 0.20}
+ATTEMPTS = 5  # of a text-to-speech program: now and then a language falls silent
+
+
+def shares():
+    """Family -> share of the sources on this machine; they add up to 1."""
+    weights = {name: share for name, (_, share) in OWN.items()}
+    weights |= {name: TEXT_TO_SPEECH[name] for name in synthesizers()}
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
+
+
+def draw_source(duration_s, rng):
+    """Draw a family, let it sound, record it.
+
+    Parameters
+    ----------
+    duration_s : float
+        At least 0.5.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    audio : ndarray of float64, shape (n,)
+        The clean reference: 16 kHz, active level -26 dBFS.
+    facts : dict
+        family, speaker (a voice of a program; a speaker of our own speaks once), then those of
+        `field_recording.as_recorded`.
+    """
+    table = shares()
+    family = str(rng.choice(list(table), p=list(table.values())))
+    if family in OWN:
+        dry, speaker = OWN[family][0](duration_s, rng)[0], f"{family} {rng.integers(1 << 40)}"
+    else:
+        dry, speaker = _speak(family, duration_s, rng)
+    audio, facts = as_recorded(dry, rng)
+    return audio, {"family": family, "speaker": speaker, **facts}
+
+
+def _speak(program, duration_s, rng):
+    for attempt in range(ATTEMPTS):
+        try:
+            audio, facts = synthesized_speech(program, duration_s, rng)
+            return audio, f"{program} {facts['voice']}"
+        except RuntimeError:
+            if attempt == ATTEMPTS - 1:
+                raise
