@@ -373,6 +373,7 @@ def tract_response(tract, frequency_hz):
     shape = _response(
         frequency_hz, tract.formants_hz, tract.widths_hz, weights, tract.zero_hz, tract.zero_depth
     )
+    shape *= 1 + (frequency_hz / 5000) ** 2  # stands in for the poles above F7 (Fant 1960)
     bark = 13 * np.arctan(0.00076 * frequency_hz) + 3.5 * np.arctan((frequency_hz / 7500) ** 2)
     axis = np.linspace(0, 23, 93)
     ripple = np.cos(np.pi * axis[:, None] / 23 * np.arange(2, 2 + len(tract.ripple_db)))
