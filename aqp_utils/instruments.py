@@ -28,7 +28,7 @@ class Note(NamedTuple):
     velocity: float
 
 
-@numba.njit(cache=False)
+@numba.njit
 def _string(excitation, n, delay, loss, damping):
     """Karplus-Strong loop (1983): a delay line, a two-point average, a tuning allpass."""
     whole = int(delay - damping - 0.1)
@@ -114,7 +114,8 @@ def _body(timbre, frequency_hz):
 
 def _breathy(sound, level, timbre, rng):
     """Add bow or breath noise under the envelope, its fade-out included."""
-    noise = lfilter([1, -1], [1, -timbre["noise_pole"]], rng.standard_normal(len(sound)))
+    noise = rng.standard_normal(len(sound))
+    noise = lfilter([1, -1], np.convolve([1, -timbre["noise_pole"]], [1, -0.75]), noise)
     noise *= timbre["noise"] * np.std(sound) / np.std(noise)
     fade = np.minimum(np.arange(len(sound))[::-1] / 160, 1)
     return (sound + noise * level / max(level.max(), 1e-9)) * fade
@@ -228,7 +229,7 @@ def draw_timbre(family, rng):
         "tilt": rng.uniform(0.7, 1.5),
         "even": rng.uniform(0.03, 1.0),
         "cutoff_hz": rng.uniform(1000, 5000),
-        "noise": rng.uniform(0.005, 0.05) * (2 if blown else 1),
+        "noise": rng.uniform(0.002, 0.02) * (2 if blown else 1),
         "noise_pole": rng.uniform(0.3, 0.9),
         "body_hz": np.exp(rng.uniform(np.log(200), np.log(6000), 6)),
         "body_gain": rng.uniform(0.2, 2.0, 6),
@@ -253,7 +254,7 @@ def draw_timbre(family, rng):
 
 
 def draw_notes(n, low_hz, high_hz, tonic_hz, scale, rng):
-    """Notes of one part: a walk over `scale`, sometimes in chords, with rests, shape-free list."""
+    """Notes of one part: a walk over `scale`, sometimes in chords, with rests."""
     octaves = [o for o in range(-6, 8) if low_hz <= tonic_hz * 2.0**o <= high_hz / 2]
     root_hz = tonic_hz * 2.0 ** rng.choice(octaves or [0])
     beat_s, chord_share = rng.uniform(0.12, 0.6), rng.choice([0.0, 0.3, 0.9])

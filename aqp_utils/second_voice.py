@@ -41,7 +41,7 @@ class Sound(NamedTuple):
     zero_depth: float = 0.0  # of the anti-formant: 0 none, 1 complete
     zero_hz: float = 1000.0
     upper_db: float = 0.0  # of F2 and up
-    attack_s: float = 0.045
+    attack_s: float = 0.06
     lax: float = 0.0  # added to Rd
     creak: float = 0.0
 
@@ -106,8 +106,8 @@ def draw_talker(rng):
         rd=float(rng.uniform(0.5, 1.9)),
         breath_db=float(rng.uniform(-36, -20)),
         max_voiced_hz=float(rng.uniform(3500, 7500)),
-        jitter=float(rng.uniform(0.002, 0.012)),
-        shimmer=float(rng.uniform(0.02, 0.08)),
+        jitter=float(rng.uniform(0.002, 0.009)),
+        shimmer=float(rng.uniform(0.01, 0.05)),
         width_scale=float(rng.uniform(0.8, 1.5)),
         burst_db=float(rng.uniform(-12, -4)),
         creak_share=float(rng.choice([0.0, 0.15, 0.5])),
@@ -124,6 +124,7 @@ def draw_throat(rng):
         slope = np.where(octaves < 0, below_db, above_db) * rng.uniform(0.7, 1.4)
         side = rng.uniform(-14, -3) - 25 * (octaves - rng.uniform(-1.2, 1.2)) ** 2
         shape = 10 ** (-slope * np.abs(octaves) / 20) + 10 ** (side / 20)
+        shape *= NOISE_HZ**2 / (NOISE_HZ**2 + 800**2)
         noises.append(shape / np.sqrt(np.mean(shape**2)))
     return Throat(rng.normal(0, 2.0, 7), rng.normal(0, 1.1, 14), np.array(noises))
 
@@ -143,7 +144,7 @@ def _consonant(talker, rng):
                       noise_db=talker.burst_db + strength / 2 + rng.normal(0, 2))  # fmt: skip
         puff = Sound(rng.uniform(0.008, 0.05), formants, breath_db=-15, noise=noise,
                      noise_db=burst.noise_db - 12, attack_s=0.004)  # fmt: skip
-        return [Sound(0.055 * stretch, formants, attack_s=0.01), burst, puff]
+        return [Sound(0.06 * stretch, formants, attack_s=0.035), burst, puff]
     if kind == "voiced stop":
         bar = Sound(0.05 * stretch, formants, voice_db=-20, upper_db=-25, lax=0.8)
         return [bar, Sound(0.008, formants, voice_db=-14, noise=noise, attack_s=0.001,
@@ -152,7 +153,7 @@ def _consonant(talker, rng):
         voice_db = OFF_DB if kind == "hiss" else -11
         level_db = -13 + strength - (6 if kind == "buzz" else 0) + rng.normal(0, 2)
         return [Sound(0.09 * stretch, formants, voice_db, noise_db=level_db, noise=noise,
-                      attack_s=0.022)]  # fmt: skip
+                      attack_s=0.035)]  # fmt: skip
     if kind == "nasal":
         zero_hz = float(rng.choice([850, 1500, 2600])) * rng.lognormal(0, 0.1)
         return [Sound(0.065 * stretch, (270, *formants[1:]), -5, zero_depth=0.95,
@@ -336,7 +337,7 @@ def _tract(lines, talker, throat, times_s):
 # --- synthesis ---------------------------------------------------------------------------------
 
 
-@numba.njit(cache=False)
+@numba.njit
 def _response(frequency_hz, formants_hz, widths_hz, weights, zero_hz, zero_depth):
     """Parallel formants with an anti-formant, complex, at frequency_hz (frames, m)."""
     frames, m = frequency_hz.shape
@@ -420,7 +421,7 @@ def glottal_spectrum(rd, count):
     return (1 - part) * table[low] + part * table[low + 1]
 
 
-@numba.njit(cache=False)
+@numba.njit
 def harmonic_sum(phase_rad, amplitudes, counts):
     """Real part of the sum over k of amplitude_k exp(jk phase), shape (n,).
 
