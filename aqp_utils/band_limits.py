@@ -19,14 +19,14 @@ def _butterworth(audio, order, cutoff_hz, kind):
 
 
 def lowpass_first_order(audio, severity, rng):
-    """Butterworth low-pass of order 1, −3 dB at 7500 to 60 Hz."""
-    cutoff_hz = geometric(severity, 7500, 60)
+    """Butterworth low-pass of order 1, −3 dB at 7500 to 40 Hz."""
+    cutoff_hz = geometric(severity, 7500, 40)
     return _butterworth(audio, 1, cutoff_hz, "lowpass"), {"cutoff_hz": cutoff_hz, "order": 1}
 
 
 def lowpass_second_order(audio, severity, rng):
-    """Butterworth low-pass of order 2, as the usual audio tools filter; −3 dB at 7500 to 120 Hz."""
-    cutoff_hz = geometric(severity, 7500, 120)
+    """Butterworth low-pass of order 2, as the usual audio tools filter; −3 dB at 7500 to 80 Hz."""
+    cutoff_hz = geometric(severity, 7500, 80)
     return _butterworth(audio, 2, cutoff_hz, "lowpass"), {"cutoff_hz": cutoff_hz, "order": 2}
 
 
@@ -43,16 +43,16 @@ def lowpass_steep(audio, severity, rng):
 
 
 def highpass(audio, severity, rng):
-    """Butterworth high-pass of order 1, 2 or 4, −3 dB at 80 to 4000 Hz."""
-    order, cutoff_hz = int(rng.choice([1, 2, 4])), geometric(severity, 80, 4000)
+    """Butterworth high-pass of order 1, 2 or 4, −3 dB at 80 to 6000 Hz."""
+    order, cutoff_hz = int(rng.choice([1, 2, 4])), geometric(severity, 80, 6000)
     filtered = _butterworth(audio, order, cutoff_hz, "highpass")
     return filtered, {"cutoff_hz": cutoff_hz, "order": order}
 
 
 def telephone_band(audio, severity, rng):
-    """Band-pass from 60–7600 Hz over the telephone's 300–3400 Hz to a narrow 700–1500 Hz."""
-    low_hz = geometric(blurred(severity, rng, 0.1), 60, 900)
-    high_hz = geometric(blurred(severity, rng, 0.1), 7600, 1300)
+    """Band-pass from 60–7600 Hz over the telephone's 300–3400 Hz to a narrow 1200–1500 Hz."""
+    low_hz = geometric(blurred(severity, rng, 0.1), 60, 1200)
+    high_hz = geometric(blurred(severity, rng, 0.1), 7600, 1500)
     order = int(rng.choice([2, 4]))
     filtered = _butterworth(audio, order, low_hz, "highpass")
     filtered = _butterworth(filtered, order, high_hz, "lowpass")
@@ -69,16 +69,16 @@ def at_rate(audio, rate_hz, process):
 
 
 def resampled(audio, severity, rng):
-    """Down to 15 to 1.2 kHz and back with good filters; half of the time at a common rate."""
-    rate_hz = int(round(geometric(severity, 15_000, 1_200), -2))
+    """Down to 15 to 0.8 kHz and back with good filters; half of the time at a common rate."""
+    rate_hz = int(round(geometric(severity, 15_000, 800), -2))
     if rng.uniform() < 0.5 and 3_500 < rate_hz < 13_000:
         rate_hz = int(COMMON_RATES_HZ[np.argmin(np.abs(COMMON_RATES_HZ - rate_hz))])
     return at_rate(audio, rate_hz, lambda low: low), {"rate_hz": rate_hz}
 
 
 def resampled_badly(audio, severity, rng):
-    """Down to 15.5 to 1.5 kHz without a filter, and back by holding or by straight lines."""
-    rate_hz, method = geometric(severity, 15_500, 1_500), str(rng.choice(["hold", "linear"]))
+    """Down to 15.9 to 2 kHz without a filter, and back by holding or by straight lines."""
+    rate_hz, method = geometric(severity**2, 15_900, 2_000), str(rng.choice(["hold", "linear"]))
     time_s = np.arange(len(audio)) / SAMPLE_RATE
     coarse_s = np.arange(int(time_s[-1] * rate_hz) + 2) / rate_hz
     coarse = np.interp(coarse_s, time_s, audio)

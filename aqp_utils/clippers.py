@@ -23,8 +23,8 @@ def clip_at_si_sdr(audio, severity, rng):
 
 
 def clip_softly(audio, severity, rng):
-    """Saturation by tanh, its unit slope kept for small signals; drive −10 to 45 dB at the peak."""
-    drive_db = linear(severity, -10.0, 45.0)
+    """Saturation by tanh, its unit slope kept for small signals; drive −10 to 25 dB at the peak."""
+    drive_db = linear(severity, -10.0, 25.0)
     knee = np.max(np.abs(audio)) / 10 ** (drive_db / 20)
     return knee * np.tanh(audio / knee), {"drive_db": drive_db}
 
@@ -41,8 +41,8 @@ def clip_asymmetrically(audio, severity, rng):
 
 
 def overshoot(audio, severity, rng):
-    """Recording gain too high: the peak rises over full scale by 0.5 to 40 dB and is cut there."""
-    over_db = linear(severity, 0.5, 40.0)
+    """Recording gain too high: the peak rises over full scale by 0.2 to 24 dB and is cut there."""
+    over_db = linear(severity, 0.2, 24.0)
     gain = 10 ** (over_db / 20) / np.max(np.abs(audio))
     return np.clip(gain * audio, -1.0, 1.0), {"over_db": over_db}
 

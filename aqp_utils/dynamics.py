@@ -9,7 +9,7 @@ from scipy.signal import istft, stft
 
 from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs
 from aqp_utils.field_noise import random_equaliser_db
-from aqp_utils.severity import geometric, linear
+from aqp_utils.severity import blurred, geometric, linear
 
 FFT = 512  # samples, 32 ms
 
@@ -23,8 +23,8 @@ def _smooth(track, seconds):
 
 
 def gain_steps(audio, severity, rng):
-    """Sudden changes of level, 1 to 40 dB, one to six a second."""
-    spread_db, per_second = geometric(severity, 1.0, 40.0), rng.uniform(1, 6)
+    """Sudden changes of level, 3 to 60 dB, one to six a second."""
+    spread_db, per_second = geometric(severity, 3.0, 60.0), rng.uniform(1, 6)
     count = max(2, int(len(audio) / SAMPLE_RATE * per_second) + 1)
     borders = np.sort(rng.integers(0, len(audio), count - 1))
     levels_db = spread_db * rng.uniform(-1, 0, count)
@@ -49,13 +49,14 @@ def _level_dbfs(audio, attack_s, release_s):
 
 
 def pumping(audio, severity, rng):
-    """A compressor that lifts the pauses: threshold 0 to 50 dB under the active level, ratio 2–20.
+    """A compressor that lifts the pauses: threshold 3 dB over to 50 dB under the active level.
 
-    The attack may be so short that the waveform itself is bent, as in a limiter driven hard.
+    Ratio 1.3 to 30. With the severity, attack (20 to 0.1 ms) and release (400 to 1 ms) grow shorter
+    until the waveform itself is bent, as in a limiter driven hard.
     """
-    below_db, ratio = linear(severity, -3.0, 50.0), float(np.exp(rng.uniform(0.7, 3.0)))
-    attack_s = geometric(rng.uniform(), 0.0002, 0.02)
-    release_s = geometric(rng.uniform(), 0.005, 0.4)
+    below_db, ratio = linear(severity, -3.0, 50.0), geometric(blurred(severity, rng), 1.3, 30)
+    attack_s = geometric(blurred(severity, rng, 0.2), 0.02, 0.0001)
+    release_s = geometric(blurred(severity, rng, 0.2), 0.4, 0.001)
     threshold_dbfs = rms_dbfs(audio[active_mask(audio)]) - below_db
     over_db = np.maximum(_level_dbfs(audio, attack_s, release_s) - threshold_dbfs, 0)
     gain_db = (1 / ratio - 1) * over_db
@@ -84,7 +85,7 @@ def musical_noise(audio, severity, rng):
     45 dB under to 15 dB over the mean spectrum of the speech; its error per bin and frame is what
     makes isolated peaks survive. In half of the cases true noise of that spectrum is there before.
     """
-    estimate_db, floor_db = linear(severity, -45.0, 15.0), rng.uniform(-40, -10)
+    estimate_db, floor_db = linear(severity, -45.0, 15.0), linear(blurred(severity, rng), -12, -45)
     with_noise = str(rng.choice(["yes", "no"]))
     _, _, spectrum = stft(audio, nperseg=FFT)
     shape_db = random_equaliser_db(len(spectrum), 6.0, rng)[:, None]
@@ -103,7 +104,7 @@ def musical_noise(audio, severity, rng):
 
 
 def quiet_16_bit(audio, severity, rng):
-    """Recorded at an active level of −40 to −96 dBFS in 16 bits; half of the time amplified after."""
+    """Stored in 16 bits at an active level of −40 to −96 dBFS; half of the time amplified after."""
     level_dbfs = linear(severity, -40.0, -96.0)
     gain = 10 ** ((level_dbfs - rms_dbfs(audio[active_mask(audio)])) / 20)
     stored = np.round(gain * audio * 32_768) / 32_768

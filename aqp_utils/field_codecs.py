@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import soundfile as sf
 
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.audio import ACTIVE_LEVEL_DBFS, active_mask, rms_dbfs
 from aqp_utils.band_limits import at_rate
 from aqp_utils.codecs import through_codec
 from aqp_utils.severity import blurred, geometric, linear
@@ -69,9 +69,9 @@ def opus(audio, severity, rng):
 
 
 def vorbis(audio, severity, rng):
-    """Vorbis at libsndfile's compression level 0.1 to 1 and at 16 down to 6 kHz."""
+    """Vorbis at libsndfile's compression level 0.1 to 1 and at 16 down to 4 kHz."""
     level = linear(blurred(severity, rng, 0.1), 0.1, 1.0)
-    rate_hz = int(round(geometric(blurred(severity, rng, 0.1), 16_000, 6_000), -2))
+    rate_hz = int(round(geometric(blurred(severity, rng, 0.1), 16_000, 4_000), -2))
 
     def process(low):
         return through_file(low, rate_hz, "OGG", "VORBIS", compression_level=level)
@@ -83,8 +83,8 @@ def vorbis(audio, severity, rng):
 def waveform_codec(audio, severity, rng):
     """Companding, ADPCM or GSM 06.10 at 16 to 8 kHz, up to three times in a row."""
     names = waveform_codecs()
-    name = names[round(blurred(severity, rng, 0.2) * (len(names) - 1))]
-    position = round(blurred(severity, rng, 0.2) * (len(VOICE_RATES_HZ) - 1))
+    name = names[round(blurred(severity, rng, 0.1) * (len(names) - 1))]
+    position = round(blurred(severity, rng, 0.1) * (len(VOICE_RATES_HZ) - 1))
     rate_hz = VOICE_RATES_HZ[position]
     passes = 1 + int(rng.binomial(2, 0.6 * severity))
 

@@ -30,7 +30,7 @@ def colour_noise(audio, severity, rng):
 
 
 def random_equaliser_db(n_bins, spread_db, rng):
-    """A smooth random response: normal values at eight log-spaced frequencies, joined; (n_bins,)."""
+    """Normal values at eight log-spaced frequencies, joined: a smooth response, shape (n_bins,)."""
     frequency_hz = np.linspace(0, SAMPLE_RATE / 2, n_bins)
     knots_hz = np.geomspace(60, SAMPLE_RATE / 2, 8)
     return np.interp(

@@ -135,8 +135,8 @@ def _step(steps, severity):
 
 
 def aac(audio, severity, rng):
-    """AAC-LC of 64 to 6 kbit/s."""
-    return _damaged(audio, "aac", SAMPLE_RATE, round(geometric(severity, 64, 6)))
+    """AAC-LC of 128 to 6 kbit/s."""
+    return _damaged(audio, "aac", SAMPLE_RATE, round(geometric(severity, 128, 6)))
 
 
 def mp2(audio, severity, rng):

@@ -56,9 +56,9 @@ def decaying_response(rt60_s, drr_db, high_share, rng):
 
 
 def statistical_room(audio, severity, rng):
-    """Decaying noise with early reflections; RT60 0.1 to 1.8 s and DRR 30 to −8 dB, each its own."""
+    """Decaying noise and early reflections; RT60 0.1 to 1.8 s and DRR 45 to −8 dB, each its own."""
     rt60_s = geometric(blurred(severity, rng), 0.1, 1.8)
-    drr_db, high_share = linear(blurred(severity, rng), 30.0, -8.0), rng.uniform(0.3, 0.9)
+    drr_db, high_share = linear(blurred(severity, rng), 45.0, -8.0), rng.uniform(0.3, 0.9)
     response = decaying_response(rt60_s, drr_db, high_share, rng)
     facts = {"rt60_s": rt60_s, "drr_db": drr_db, "high_share": high_share}
     return fftconvolve(audio, response)[: len(audio)], facts
@@ -122,15 +122,15 @@ def shoebox_response(size_m, source_m, microphone_m, rt60_s):
 
 
 def shoebox_room(audio, severity, rng):
-    """A rectangular room by mirror images; RT60 0.08 to 0.8 s, distance 0.15 to 6 m."""
-    rt60_s = geometric(blurred(severity, rng), 0.08, 0.8)
-    distance_m = geometric(blurred(severity, rng), 0.15, 6.0)
+    """A rectangular room by mirror images; RT60 0.06 to 0.8 s, distance 0.03 to 6 m."""
+    rt60_s = geometric(blurred(severity, rng), 0.06, 0.8)
+    distance_m = geometric(blurred(severity, rng), 0.03, 6.0)
     size_m = np.array([rng.uniform(3, 9), rng.uniform(2.5, 7), rng.uniform(2.3, 3.5)])
     source_m = size_m * rng.uniform(0.15, 0.85, 3)
     direction = rng.standard_normal(3) * (1, 1, 0.2)
     direction *= distance_m / np.linalg.norm(direction)
     microphone_m = np.clip(source_m + direction, 0.1, size_m - 0.1)
-    if np.linalg.norm(microphone_m - source_m) < 0.1:  # pushed back onto the source by a wall
+    if np.linalg.norm(microphone_m - source_m) < 0.02:  # pushed back onto the source by a wall
         microphone_m = np.clip(source_m - direction, 0.1, size_m - 0.1)
     response = shoebox_response(size_m, source_m, microphone_m, rt60_s)
     facts = {
@@ -205,8 +205,8 @@ def reverberator_tail(audio, reverberance, damping, scale):
 
 
 def reverberator(audio, severity, rng):
-    """Dry sound plus a reverberator; wet gain −30 to 12 dB, reverberance 10 to 100 %."""
-    wet_db = linear(blurred(severity, rng, 0.1), -30.0, 12.0)
+    """Dry sound plus a reverberator; wet gain −48 to 12 dB, reverberance 10 to 100 %."""
+    wet_db = linear(blurred(severity, rng, 0.1), -48.0, 12.0)
     reverberance = linear(blurred(severity, rng, 0.25), 10.0, 100.0)
     damping, scale = rng.uniform(0, 1), rng.uniform(0.5, 1.0)
     wet = reverberator_tail(np.ascontiguousarray(audio), reverberance, damping, scale)

@@ -79,7 +79,7 @@ def wsola(audio, factor, segment_ms, search_ms, overlap_ms):
 
 
 def wsola_round_trip(audio, severity, rng):
-    """Stretched by WSOLA and back, by a factor of 1.01 to 2.5 or one over it.
+    """Stretched by WSOLA and back, by a factor of 1.002 to 2.5 or one over it.
 
     In half of the cases the severity sets the factor; in the others the factor is drawn and the
     severity sets the share of the round trip in a mix with the clip.

@@ -54,9 +54,9 @@ def _band_of(n_coefficients):
 
 
 def transform_codec(audio, severity, rng):
-    """Frames of 16 to 64 ms, steps −25 to 18 dB of a band's level, 0 to 60 % of the bands dropped."""
+    """Frames of 16 to 64 ms, steps −34 to 10 dB of the level, up to 60 % of the bands dropped."""
     n_coefficients = int(rng.choice([128, 256, 320, 512]))
-    step_db, hole_share = linear(severity, -25.0, 18.0), 0.6 * rng.uniform() * severity**2
+    step_db, hole_share = linear(severity, -34.0, 10.0), 0.6 * rng.uniform() * severity**2
     band_limit_hz = geometric(blurred(severity, rng, 0.2), 8000, 2000)
     coefficients, band = mdct(audio, n_coefficients), _band_of(n_coefficients)
     n_frames = len(coefficients)
