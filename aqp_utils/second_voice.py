@@ -132,34 +132,54 @@ def draw_throat(rng):
 # --- the plan: words, stress, phrases -----------------------------------------------------------
 
 
+# Glides and liquids: w, l, r, j.
+GLIDES_HZ = ((310, 720, 2250), (310, 1150, 2600), (330, 1250, 1650), (280, 2200, 2950))
+NOISE_STRENGTH_DB = (-6, -12, 0, 0, -6, -8)  # by row of NOISE_SHAPES
+CONSONANT_SHARES = {
+    "stop": 0.26,
+    "voiced stop": 0.14,
+    "fricative": 0.22,
+    "voiced fricative": 0.06,
+    "nasal": 0.16,
+    "glide": 0.16,
+}
+
+
 def _consonant(talker, rng):
-    """One consonant: half of them stops, the rest fricatives, nasals, glides and trills."""
-    formants, noise = PLACES[rng.choice(list(PLACES))]
-    kind = rng.choice(["stop", "voiced stop", "hiss", "buzz", "nasal", "glide"],
-                      p=[0.26, 0.14, 0.22, 0.06, 0.16, 0.16])  # fmt: skip
+    """One consonant of a random kind, at a random place."""
+    formants, row = PLACES[rng.choice(list(PLACES))]
+    kind = rng.choice(list(CONSONANT_SHARES), p=list(CONSONANT_SHARES.values()))
     stretch = rng.lognormal(0, 0.25) * talker.syllable_s / 0.2
-    strength = {1: -12, 2: 0, 3: 0, 5: -8}.get(noise, -6)
-    if kind == "stop":
-        burst = Sound(0.008 * rng.lognormal(0, 0.3), formants, noise=noise, attack_s=0.001,
-                      noise_db=talker.burst_db + strength / 2 + rng.normal(0, 2))  # fmt: skip
-        puff = Sound(rng.uniform(0.008, 0.05), formants, breath_db=-15, noise=noise,
-                     noise_db=burst.noise_db - 12, attack_s=0.004)  # fmt: skip
-        return [Sound(0.06 * stretch, formants, attack_s=0.035), burst, puff]
+    if kind == "glide":
+        return [Sound(0.06 * stretch, GLIDES_HZ[rng.integers(4)], -7, upper_db=-3)]
+    if kind == "nasal":
+        zero_hz = rng.choice([850, 1500, 2600]) * rng.lognormal(0, 0.1)
+        return [_nasal(0.065 * stretch, formants, float(zero_hz))]
+    if kind in ("fricative", "voiced fricative"):
+        voice_db, noise_db = (OFF_DB, -13) if kind == "fricative" else (-11, -19)
+        noise_db += NOISE_STRENGTH_DB[row] + rng.normal(0, 2)
+        seconds = 0.09 * stretch
+        return [Sound(seconds, formants, voice_db, noise_db=noise_db, noise=row, attack_s=0.035)]
+    burst_db = talker.burst_db + NOISE_STRENGTH_DB[row] / 2 + rng.normal(0, 2)
+    burst = Sound(0.008, formants, noise_db=burst_db, noise=row, attack_s=0.001)
     if kind == "voiced stop":
         bar = Sound(0.05 * stretch, formants, voice_db=-20, upper_db=-25, lax=0.8)
-        return [bar, Sound(0.008, formants, voice_db=-14, noise=noise, attack_s=0.001,
-                           noise_db=talker.burst_db - 8 + strength / 2)]  # fmt: skip
-    if kind in ("hiss", "buzz"):
-        voice_db = OFF_DB if kind == "hiss" else -11
-        level_db = -13 + strength - (6 if kind == "buzz" else 0) + rng.normal(0, 2)
-        return [Sound(0.09 * stretch, formants, voice_db, noise_db=level_db, noise=noise,
-                      attack_s=0.035)]  # fmt: skip
-    if kind == "nasal":
-        zero_hz = float(rng.choice([850, 1500, 2600])) * rng.lognormal(0, 0.1)
-        return [Sound(0.065 * stretch, (270, *formants[1:]), -5, zero_depth=0.95,
-                      zero_hz=zero_hz, upper_db=-9, attack_s=0.012)]  # fmt: skip
-    glide = ((310, 1150, 2600), (330, 1250, 1650), (310, 720, 2250), (280, 2200, 2950))
-    return [Sound(0.06 * stretch, glide[rng.integers(4)], -7, upper_db=-3)]
+        return [bar, burst._replace(voice_db=-14, noise_db=burst_db - 8)]
+    closure = Sound(0.06 * stretch, formants, attack_s=0.035)
+    return [closure, burst, _puff(rng.uniform(0.008, 0.05), burst)]
+
+
+def _nasal(seconds, formants, zero_hz):
+    """A murmur: low F1, weak upper formants, one anti-formant from the closed mouth."""
+    murmur = Sound(seconds, (270, *formants[1:]), -6, upper_db=-9, attack_s=0.02)
+    return murmur._replace(zero_depth=0.95, zero_hz=zero_hz)
+
+
+def _puff(seconds, burst):
+    """The breath that follows a burst until the voice sets in."""
+    return burst._replace(
+        seconds=seconds, breath_db=-15, noise_db=burst.noise_db - 12, attack_s=0.004
+    )
 
 
 def _vowel(seconds, stressed, rng):
@@ -178,12 +198,13 @@ def _vowel(seconds, stressed, rng):
 
 def _syllable(talker, stressed, stretch, rng):
     """A cluster of zero to three consonants, a vowel, and zero to two more."""
-    seconds = talker.syllable_s * rng.lognormal(0, 0.28) * stretch * (1.2 if stressed else 0.85)
-    onset = sum((_consonant(talker, rng) for _ in range(rng.choice(4, p=[0.1, 0.65, 0.2, 0.05]))),
-                [])  # fmt: skip
-    coda = sum((_consonant(talker, rng) for _ in range(rng.choice(3, p=[0.64, 0.3, 0.06]))), [])
+    seconds = talker.syllable_s * rng.lognormal(0, 0.2) * stretch * (1.15 if stressed else 0.9)
+    onset, coda = (
+        [sound for _ in range(count) for sound in _consonant(talker, rng)]
+        for count in (rng.choice(4, p=[0.1, 0.65, 0.2, 0.05]), rng.choice(3, p=[0.64, 0.3, 0.06]))
+    )
     rest_s = seconds - sum(sound.seconds for sound in onset + coda)
-    vowel = _vowel(max(rest_s, 0.07 * stretch), stressed, rng)
+    vowel = _vowel(max(rest_s, 0.09 * stretch), stressed, rng)
     return [*onset, *vowel, *coda], sum(sound.seconds for sound in onset)
 
 
@@ -253,9 +274,10 @@ def pitch_track(phrases, talker, times_s, rng):
             )
         final_st = talker.accent_st * (1.2 if rng.random() < 0.2 else rng.uniform(-1, -0.3))
         semitones += final_st * (_step(times_s - end_s + 0.2) - _step(times_s - end_s - 0.05))
+    speaking = np.any([(times_s > a) & (times_s < b) for a, b, _ in phrases], axis=0)
+    semitones -= np.mean(semitones[speaking])  # so that the talker's F0 is the mean
     knots = rng.normal(0, 0.35, int(times_s[-1] / 0.06) + 3)
     semitones += np.interp(times_s / 0.06, np.arange(len(knots)), knots)
-    semitones -= 0.35 * talker.accent_st
     return np.clip(talker.f0_hz * 2 ** (semitones / 12), 65, 400)
 
 

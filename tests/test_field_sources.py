@@ -92,7 +92,7 @@ def test_speech_is_modulated_most_at_the_rate_of_syllables():
     long_clips = [harmonic_speech_clip(20.0, np.random.default_rng(seed))[0] for seed in range(8)]
     index = np.mean([modulation_index(audio, centres_hz) for audio in long_clips], axis=0)
     assert 3 <= centres_hz[np.argmax(index)] <= 6
-    assert index[centres_hz > 15].max() < 0.65 * index.max()
+    assert index[centres_hz > 15].max() < 0.6 * index.max()
 
 
 def test_speech_spectrum_follows_the_published_average():
@@ -122,7 +122,7 @@ def test_speech_has_the_pitch_of_its_facts_and_it_moves():
         f0_hz = librosa.yin(audio, fmin=60, fmax=420, sr=SAMPLE_RATE, **frames)
         loud = librosa.feature.rms(y=audio, **frames)[0] > 10 ** (-26 / 20)
         semitones = 12 * np.log2(f0_hz[loud] / facts["f0_hz"])
-        assert abs(np.median(semitones)) < 4
+        assert abs(np.median(semitones)) < 3
         assert 0.5 < np.percentile(semitones, 84) - np.percentile(semitones, 16) < 14
 
 
@@ -166,10 +166,9 @@ def test_singing_holds_long_voiced_notes():
     assert np.median(rate) < 0.15
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+# The modes of what is struck need no common pitch.
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"struck"}))
 def test_instruments_play_in_tune(family):
-    if family == "struck":
-        return  # modes of a plate need no common pitch
     rng = np.random.default_rng(3)
     timbre = draw_timbre(family, rng) | {"vibrato_cents": 0.0, "fm_ratio": 1.0}
     for f0_hz in (220.0, 523.25):
