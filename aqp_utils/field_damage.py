@@ -40,7 +40,7 @@ FAMILIES = {
     "packets": 0.9,
 }
 N_DAMAGES = {1: 0.60, 2: 0.35, 3: 0.05}  # how many at once, and how often
-MILDER = {1: 1.0, 2: 0.75, 3: 0.55}  # highest amount that is drawn with so many at once
+MILDER = {1: 1.0, 2: 0.8, 3: 0.65}  # highest amount that is drawn with so many at once
 
 
 def _always():

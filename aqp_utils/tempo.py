@@ -87,7 +87,7 @@ def wsola_round_trip(audio, severity, rng):
     if rng.uniform() < 0.5:
         wet, factor = 1.0, 1 + geometric(severity, 0.002, 1.5)
     else:
-        wet, factor = linear(severity, 0.02, 1.0), 1 + float(np.exp(rng.uniform(-4, 0.4)))
+        wet, factor = linear(severity, 0.02, 1.0), 1 + float(np.exp(rng.uniform(-3, 0.4)))
     if rng.uniform() < 0.5:
         factor = 1 / factor
     settings_ms = COMMON_MS
