@@ -55,7 +55,9 @@ def test_more_changes_more(name):
     assert mean_si_sdr_db(0.0) > mean_si_sdr_db(1.0) + 0.5
 
 
-@pytest.mark.parametrize("name", ["white_noise", "statistical_room", "mp3", "packet_loss", "dropouts"])
+@pytest.mark.parametrize(
+    "name", ["white_noise", "statistical_room", "mp3", "packet_loss", "dropouts"]
+)
 def test_amounts_span_the_scale(name):
     pesq = pytest.importorskip("pesq").pesq
 
