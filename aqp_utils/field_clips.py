@@ -5,6 +5,7 @@ P.862.2 against its own source. The clips are made in shards, on all cores; a sh
 kept, so an interrupted run goes on.
 """
 
+import hashlib
 import json
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -14,15 +15,17 @@ import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
 from tqdm import tqdm
 
-from aqp_utils.audio import SAMPLE_RATE, level_of_training
+from aqp_utils.audio import level_of_training
 from aqp_utils.features import FEATURE_SETS
-from aqp_utils.field_damage import damaged
-from aqp_utils.field_sources import draw_source
+from aqp_utils.field_damage import ALL_DAMAGES, DAMAGES, damaged
+from aqp_utils.field_sources import draw_source, shares
+from aqp_utils.parameters import FIELD_VERSIONS
 from aqp_utils.quality import class_of_score, measured_pesq, to_scale
 from aqp_utils.randomness import rng_for
+from aqp_utils.repository import code_behind
 from aqp_utils.storage import atomic
 
-VERSIONS = 5  # version 0 is the clean source, 1 to 4 are damaged
+VERSIONS = FIELD_VERSIONS  # version 0 is the clean source
 SOURCES_PER_SHARD = 10
 PARTS = ("train", "validation", "test")
 HELD_OUT_SHARE = 0.1  # of the speakers, for validation and for the test, each
@@ -40,8 +43,9 @@ class FieldClips:
     features : ndarray, shape (n, 19)
         At the level of training.
     table : DataFrame, n rows
-        source, version, family, speaker, history (JSON list of damages), p862_2, score, quality,
-        part, and the recording conditions of the source.
+        source, version, family, speaker, history (JSON list of damages), kind ("clean", the family
+        of the one damage, or "several"), p862_2, score, quality, part, and the recording conditions
+        of the source.
     left_out : int
         Clips without a label: P.862.2 found no utterance in them.
     """
@@ -53,6 +57,7 @@ class FieldClips:
 
 
 PEAK = 32_000
+_FAMILY = {damage.name: damage.family for damage in ALL_DAMAGES}
 
 
 def make_source(seed, source, duration_s):
@@ -116,11 +121,10 @@ def make_clips(folder, n_sources, duration_s, seed, processes):
         If the package pesq is not installed: the labels are measured with it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    starts = range(0, n_sources, SOURCES_PER_SHARD)
-    shards = {
-        folder / f"shard_{first:06d}.npz": range(first, min(first + SOURCES_PER_SHARD, n_sources))
-        for first in starts
-    }
+    shards = {}
+    for first in range(0, n_sources, SOURCES_PER_SHARD):
+        sources = range(first, min(first + SOURCES_PER_SHARD, n_sources))
+        shards[folder / f"sources_{first:06d}_to_{sources[-1]:06d}.npz"] = sources
     missing = {path: sources for path, sources in shards.items() if not path.exists()}
     if len(missing) < len(shards):
         print(f"clips: resuming: {len(shards) - len(missing)} of {len(shards)} shards", flush=True)
@@ -162,6 +166,7 @@ def load_clips(shards, seed):
     table = table[labelled].reset_index(drop=True)
     table["score"] = to_scale(table["p862_2"])
     table["quality"] = class_of_score(table["score"])
+    table["kind"] = [kind_of(json.loads(history)) for history in table["history"]]
     table["part"] = split_by_speaker(table, seed)
     return FieldClips(
         audio=np.concatenate(audio)[labelled],
@@ -169,6 +174,13 @@ def load_clips(shards, seed):
         table=table,
         left_out=int(np.sum(~labelled)),
     )
+
+
+def kind_of(history):
+    """Name for what happened to a clip: "clean", the family of the only damage, or "several"."""
+    if len(history) == 1:
+        return _FAMILY[history[0]["name"]]
+    return "several" if history else "clean"
 
 
 def split_by_speaker(table, seed):
@@ -189,6 +201,10 @@ def split_by_speaker(table, seed):
     return part
 
 
-def seconds_of(clips):
-    """Length of all clips together (s)."""
-    return clips.audio.size / SAMPLE_RATE
+def key_of(seed, duration_s):
+    """Short name of a set of clips: settings, what can speak and code here, and the code itself.
+
+    Clips of an interrupted run are only taken up again if all of this is as it was.
+    """
+    about = [seed, duration_s, shares(), sorted(DAMAGES), code_behind("field_clips")]
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]

@@ -5,6 +5,8 @@ the damage is what there is to learn. The validation part, other voices of the s
 decides when to stop; recordings of people never decide anything.
 """
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,8 +22,10 @@ from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.encoder_catalog import EMBEDDED_FOLDER
 from aqp_utils.metrics import pearson, spearman
 from aqp_utils.network import MultiTaskNet
-from aqp_utils.quality import CLASSES
+from aqp_utils.prediction import Prediction
+from aqp_utils.quality import CLASSES, SCALE
 from aqp_utils.randomness import rng_for
+from aqp_utils.repository import code_behind
 from aqp_utils.storage import write_csv, write_json
 from aqp_utils.training_state import Clock, load_checkpoint, save_checkpoint
 
@@ -46,6 +50,11 @@ class FieldSettings:
     shortest_crop_s: float = 2.0
     patience: int = 2  # epochs without a better validation score
     seed: int = 0
+
+    def key(self):
+        """Short name of a training with these settings by this code."""
+        about = json.dumps(asdict(self), sort_keys=True) + code_behind("field_training")
+        return hashlib.sha256(about.encode()).hexdigest()[:12]
 
 
 class FieldNet(torch.nn.Module):
@@ -126,7 +135,7 @@ def embeddings(model, clips, rows, device, batch=32):
 
 @torch.inference_mode()
 def predict(model, clips, rows, device, batch=32):
-    """Scores (n,) and class probabilities (n, 3) of some clips."""
+    """What the model says about some clips, as a `Prediction`."""
     model.eval()
     scores, probabilities = [], []
     for i in range(0, len(rows), batch):
@@ -134,23 +143,25 @@ def predict(model, clips, rows, device, batch=32):
         logits, score = model(audio.to(device), features.to(device))
         scores.append(score.float().cpu().numpy())
         probabilities.append(logits.float().softmax(1).cpu().numpy())
-    return np.concatenate(scores), np.concatenate(probabilities)
+    probabilities = np.concatenate(probabilities)
+    quality = [CLASSES[index] for index in probabilities.argmax(1)]
+    return Prediction(probabilities, quality, np.clip(np.concatenate(scores), *SCALE))
 
 
 def measure(model, clips, part, settings, device):
     """Loss, PCC, SRCC, RMSE and accuracy on one part, clip level."""
     rows = np.flatnonzero(clips.table["part"] == part)
-    predicted, probabilities = predict(model, clips, rows, device)
+    predicted = predict(model, clips, rows, device)
     true = clips.table["score"].to_numpy()[rows]
-    classes = [CLASSES.index(c) for c in clips.table["quality"].to_numpy()[rows]]
-    ce = -np.mean(np.log(probabilities[np.arange(len(rows)), classes] + 1e-9))
-    mse = np.mean((predicted - true) ** 2)
+    quality = clips.table["quality"].to_numpy()[rows]
+    stated = predicted.probabilities[np.arange(len(rows)), [CLASSES.index(c) for c in quality]]
+    mse = np.mean((predicted.score - true) ** 2)
     return {
-        "loss": float(ce + settings.score_weight * mse),
-        "pcc": float(pearson(true, predicted)),
-        "srcc": float(spearman(true, predicted)),
+        "loss": float(-np.mean(np.log(stated + 1e-9)) + settings.score_weight * mse),
+        "pcc": float(pearson(true, predicted.score)),
+        "srcc": float(spearman(true, predicted.score)),
         "rmse": float(np.sqrt(mse)),
-        "accuracy": float(np.mean(probabilities.argmax(1) == classes)),
+        "accuracy": float(np.mean(np.array(predicted.quality) == quality)),
     }
 
 

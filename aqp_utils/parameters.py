@@ -11,6 +11,7 @@ from typing import Any
 
 DEGRADATIONS = ("noise", "clip", "lowpass", "reverb", "compression")
 SEVERITIES = (1, 2, 3)
+FIELD_VERSIONS = 5  # of each source of the field predictor: clean and four damaged
 ENCODER_WORDS = ("auto", "embedded", "random")
 
 
@@ -315,6 +316,31 @@ PARAMETERS = {
             scope="stage",
         ),
         Parameter(
+            "N_SOURCES",
+            60,
+            "clips",
+            "clean sources of the field predictor, each with four damaged versions",
+            "an integer from 50 to 1000000",
+            _integer(50, 1_000_000),
+        ),
+        Parameter(
+            "FINE_TUNE_EPOCHS",
+            2,
+            "",
+            "passes over the training part of the field predictor, encoder included",
+            "an integer from 1 to 1000",
+            _integer(1, 1000),
+        ),
+        Parameter(
+            "PROCESSES",
+            0,
+            "",
+            "processes that make clips at a time; 0: one per processor core",
+            "an integer from 0 to 1024",
+            _integer(0, 1024),
+            scope="session",
+        ),
+        Parameter(
             "INTERACTIVE",
             True,
             "",
@@ -337,6 +363,7 @@ PRESETS = {
         "SEEDS": 2,
     },
     "default": {},
+    "field": {"N_SOURCES": 6000, "FINE_TUNE_EPOCHS": 8},  # notebook 06 instead of 01 to 05
 }
 
 

@@ -13,7 +13,8 @@ from aqp_utils import encoder_catalog, execution, parameters
 from aqp_utils.lock import RunError, RunLock
 from aqp_utils.manifest import check_values, ensure_writable, read_manifest, verify
 from aqp_utils.repository import (
-    NOTEBOOKS,
+    FIELD,
+    STUDY,
     code_sha256,
     declared_parameters,
     find_root,
@@ -77,7 +78,7 @@ def run(preset="default", given=None, out=None, start=None, root=None, stream=No
     root = Path(root).resolve() if root else find_root()
     values = _absolute_encoder(parameters.resolve(preset, given))
     out = _run_folder(root, out, values)
-    tasks = plan(root, out, values)
+    tasks = plan(root, out, values, FIELD if preset == "field" else STUDY)
     first = _start_index(tasks, start)
     check_possible(tasks)
     ensure_writable(out)
@@ -92,8 +93,17 @@ def run(preset="default", given=None, out=None, start=None, root=None, stream=No
     return out
 
 
-def plan(root, out, values):
-    """The `Task`s of the series with every parameter checked.
+def plan(root, out, values, notebooks=STUDY):
+    """The `Task`s of a series with every parameter checked.
+
+    Parameters
+    ----------
+    root, out : Path
+        The repository and the run folder.
+    values : dict
+        Parameters by name.
+    notebooks : dict
+        Folder -> notebook: `repository.STUDY` or `repository.FIELD`.
 
     Raises
     ------
@@ -103,7 +113,7 @@ def plan(root, out, values):
     shown = out.relative_to(root) if out.is_relative_to(root) else out
     batch = {**values, "OUT": shown.as_posix(), "INTERACTIVE": False}
     tasks, reads = [], None
-    for folder in NOTEBOOKS:
+    for folder in notebooks:
         notebook = notebook_path(folder, root)
         declared = declared_parameters(notebook)
         injected = {name: batch[name] for name in declared if name in batch}
@@ -128,29 +138,32 @@ def check_possible(tasks):
     values = _all_values(tasks)
     if values.get("ENCODER", "auto") != "auto":
         encoder_catalog.resolve(values["ENCODER"])
-    if values.get("LABEL") == "measured" and importlib.util.find_spec("pesq") is None:
-        raise ValueError(
-            "LABEL = 'measured' needs the package pesq: pip install pesq (it compiles C code)."
-        )
+    measured = values.get("LABEL") == "measured" or "N_SOURCES" in values
+    if measured and importlib.util.find_spec("pesq") is None:
+        what = "LABEL = 'measured'" if "LABEL" in values else "the preset field"
+        raise ValueError(f"{what} needs the package pesq: pip install pesq (it compiles C code).")
 
 
 def ensure_space(out, tasks):
     """Raise OSError if the disk of `out` cannot hold what a run makes, by a rough estimate."""
     values = {n: p.default for n, p in parameters.PARAMETERS.items()} | _all_values(tasks)
-    sources = values["N_PER_CONDITION"] * len(values["DEGRADATIONS"])
-    degraded = sources * len(values["SEVERITIES"])
     clip_bytes = values["DURATION_S"] * 16_000 * 2
-    layers_bytes = 2 * 13 * 768 * 4  # all layers of the embedding, twice while they are collected
-    needed = (sources + degraded) * clip_bytes + degraded * layers_bytes + 60e6
+    if "06_field" in [task.folder for task in tasks]:
+        needed = values["N_SOURCES"] * parameters.FIELD_VERSIONS * clip_bytes + 600e6
+    else:
+        sources = values["N_PER_CONDITION"] * len(values["DEGRADATIONS"])
+        degraded = sources * len(values["SEVERITIES"])
+        layers_bytes = 2 * 13 * 768 * 4  # all layers of the embedding, twice while being collected
+        needed = (sources + degraded) * clip_bytes + degraded * layers_bytes + 60e6
     free = shutil.disk_usage(out).free
     if free < needed:
         sentence = f"this run needs about {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free"
         raise OSError(errno.ENOSPC, sentence, str(out))
 
 
-def headline(out):
-    """The main numbers in `out`'s metrics.json as one line; what is absent is left out."""
-    metrics = json.loads((out / "05_report" / "metrics.json").read_text(encoding="utf-8"))
+def headline(path):
+    """The main numbers in the metrics.json at `path` as one line; what is absent is left out."""
+    metrics = json.loads(path.read_text(encoding="utf-8"))
     parts = []
     for group, key in (
         ("classification", "accuracy"),

@@ -22,7 +22,7 @@ from aqp_utils.audio import SAMPLE_RATE, read_wav
 from aqp_utils.manifest import MANIFEST
 from aqp_utils.players import FORMATS, audio_data_uri
 from aqp_utils.quality import CLASSES
-from aqp_utils.repository import NOTEBOOKS
+from aqp_utils.repository import STUDY
 from aqp_utils.storage import write_text
 
 N_PLAYERS = 100  # clips with players; keeps the page of a large run near 5 MB
@@ -111,7 +111,7 @@ def _test_part(predictions):
 
 def _manifests(run_folder):
     """Manifest of each finished stage; the report is written before its own stage has one."""
-    paths = {name: run_folder / name / MANIFEST for name in NOTEBOOKS}
+    paths = {name: run_folder / name / MANIFEST for name in STUDY}
     return {
         name: json.loads(path.read_text("utf-8")) for name, path in paths.items() if path.is_file()
     }

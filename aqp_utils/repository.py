@@ -10,14 +10,16 @@ from aqp_utils.storage import sha256
 
 PACKAGE = Path(__file__).resolve().parent
 
-# Notebook of each folder of a run, in the order of the series.
-NOTEBOOKS = {
+# Folder -> notebook that makes it, in order: the study, and the predictor for the field.
+STUDY = {
     "01_clean": "01_synthesize",
     "02_degraded": "02_degrade",
     "03_features": "03_features",
     "04_model": "04_train",
     "05_report": "05_evaluate",
 }
+FIELD = {"06_field": "06_field"}
+NOTEBOOKS = STUDY | FIELD
 
 
 def find_root(start="."):
@@ -96,6 +98,33 @@ def code_sha256(folder_name, root=None):
     for source, _ in code_cells(notebook_path(folder_name, root)):
         digest.update(source.encode() + b"\0")
     return digest.hexdigest()
+
+
+def code_behind(module):
+    """SHA-256 of a module of this package and of all that it imports from it, directly or not.
+
+    Parameters
+    ----------
+    module : str
+        Such as "field_clips".
+    """
+    digest = hashlib.sha256()
+    for name in sorted(_imported(module, set())):
+        digest.update(f"{name} {sha256(PACKAGE / f'{name}.py')}\n".encode())
+    return digest.hexdigest()
+
+
+def _imported(module, seen):
+    """Names of `module` and of what it imports from this package, `seen` included."""
+    if module in seen or not (PACKAGE / f"{module}.py").is_file():
+        return seen
+    seen.add(module)
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE.name):
+            names = [alias.name for alias in node.names]
+            for name in [node.module.rpartition(".")[2], *names]:
+                _imported(name, seen)
+    return seen
 
 
 def _package_sha256():

@@ -3,7 +3,13 @@
 import time
 
 from aqp_utils import parameters, pipeline
-from aqp_utils.repository import NOTEBOOKS
+from aqp_utils.repository import FIELD, STUDY
+
+# What a series leaves in its last folder.
+RESULTS = {
+    "05_report": {"report": "report.html", "metrics": "metrics.json"},
+    "06_field": {"predictor": "predictor", "metrics": "metrics.json"},
+}
 
 
 def add_arguments(parser):
@@ -39,9 +45,11 @@ def run(arguments):
     began = time.monotonic()
     out = pipeline.run(arguments.preset, given, arguments.out, arguments.start)
     print(f"\nfinished in {time.monotonic() - began:.0f} s")
-    for notebook in NOTEBOOKS.values():
+    folders = FIELD if arguments.preset == "field" else STUDY
+    for notebook in folders.values():
         print(f"  notebook  {out / pipeline.COPIES / notebook}.ipynb")
-    print(f"  report    {out / '05_report' / 'report.html'}")
-    print(f"  metrics   {out / '05_report' / 'metrics.json'}")
-    print(f"  {pipeline.headline(out)}")
+    *_, last = folders
+    for name, path in RESULTS[last].items():
+        print(f"  {name:9} {out / last / path}")
+    print(f"  {pipeline.headline(out / last / 'metrics.json')}")
     return 0
