@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aqp_utils import widgets
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.model import DESCRIPTION
 from aqp_utils.predict import Predictor
 from aqp_utils.synth import tone_clip
 from aqp_utils.voice import speech_clip
@@ -31,7 +31,7 @@ def explorers(out):
     ipywidgets.Tab
     """
     out = Path(out)
-    predictor, problem = _predictor(out)
+    predictor, problem = find_predictor(out)
     pages = {
         "Tone lab": widgets.tone_lab(),
         "Degradation lab": _degradation_lab(predictor),
@@ -44,31 +44,31 @@ def explorers(out):
     return tabs
 
 
-def _predictor(out):
-    """The model of the run, or else the one that ships; None and the reason without both."""
-    folder = out if (out / "04_model" / "model.json").is_file() else None
+def find_predictor(out=None):
+    """The model of a run, or else the one that ships with the package.
+
+    Parameters
+    ----------
+    out : path, optional
+        Run folder; without a model in it, or without a folder, it is the one that ships.
+
+    Returns
+    -------
+    predictor : Predictor or None
+    problem : str or None
+        Why there is none, in one sentence.
+    """
+    trained = out is not None and (Path(out) / "04_model" / DESCRIPTION).is_file()
     try:
-        return Predictor.load(folder), None
+        return Predictor.load(out if trained else None), None
     except (OSError, ValueError) as error:
         return None, f"No model to score with: {error}"
-
-
-def _said(predictor):
-    """audio -> (class, score) of a predictor."""
-    if predictor is None:
-        return None
-
-    def predict(audio):
-        result = predictor(audio, SAMPLE_RATE)
-        return result.quality, result.score
-
-    return predict
 
 
 def _degradation_lab(predictor):
     rng = np.random.default_rng(0)
     clips = {"tones": tone_clip(CLIP_S, rng)[0], "speech-like": speech_clip(CLIP_S, rng)[0]}
-    return widgets.degradation_lab(clips, _said(predictor))
+    return widgets.degradation_lab(clips, predictor)
 
 
 def _clip_explorer(out, predictor):
@@ -76,7 +76,7 @@ def _clip_explorer(out, predictor):
     tables = (out / "05_report" / "predictions.csv", out / "02_degraded" / "clips.csv")
     for path in tables:
         if path.is_file():
-            return widgets.clip_explorer(out / "02_degraded", pd.read_csv(path), _said(predictor))
+            return widgets.clip_explorer(out / "02_degraded", pd.read_csv(path), predictor)
     return _sentence(f"{out} has no clips yet: make run, or name another folder.")
 
 

@@ -21,16 +21,24 @@ class Panel:
     ax : matplotlib Axes
     draw : callable
         (*clips, ax) -> None; draws one line or one image.
+    of : sequence of int, optional
+        Which clips of the picture `draw` gets; default: all.
     """
 
-    def __init__(self, ax, draw):
+    def __init__(self, ax, draw, of=None):
         self.ax = ax
         self.draw = draw
+        self._of = of
+        self._shown = None
         self._unseen = Figure().add_subplot()
         self.artist = None
 
     def update(self, *clips):
         """Let `draw` work on an axis nobody sees, and move its data to the one that is seen."""
+        clips = clips if self._of is None else [clips[i] for i in self._of]
+        if self._shown is not None and all(map(np.array_equal, clips, self._shown)):
+            return  # a slider leaves the clean clip as it is
+        self._shown = clips
         if self.artist is None:
             self.draw(*clips, self.ax)
             self.artist = (*self.ax.images, *self.ax.lines)[0]

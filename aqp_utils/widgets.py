@@ -11,12 +11,13 @@ import ipywidgets
 import numpy as np
 
 from aqp_utils import plots, quality
-from aqp_utils.audio import read_wav
+from aqp_utils.audio import SAMPLE_RATE, read_wav
 from aqp_utils.controls import bar, beside, dropdown, strength_slider, unobserved
 from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade
 from aqp_utils.features import FEATURE_SETS
 from aqp_utils.live_picture import LivePicture, Panel
 from aqp_utils.players import switched_players
+from aqp_utils.predict import Predictor
 from aqp_utils.report_view import number, parameter_text
 from aqp_utils.tone_lab import tone_lab
 from aqp_utils.your_audio import your_audio
@@ -41,14 +42,14 @@ def clip_explorer(folder_degraded, table, predict=None):
         Folder of stage 02.
     table : DataFrame
         Its clips.csv, or predictions.csv to see predictions too.
-    predict : callable, optional
-        audio (n,) -> (class, score), for clips that `table` has no prediction for.
+    predict : Predictor or callable, optional
+        For clips that `table` has no prediction for; a callable is audio (n,) -> (class, score).
 
     Returns
     -------
     ipywidgets.VBox
     """
-    return _ClipExplorer(Path(folder_degraded), table, predict).widget
+    return _ClipExplorer(Path(folder_degraded), table, _answer(predict)).widget
 
 
 def degradation_lab(clips, predict=None, feature_set="psychoacoustic"):
@@ -58,8 +59,8 @@ def degradation_lab(clips, predict=None, feature_set="psychoacoustic"):
     ----------
     clips : dict
         Name -> clean audio (n,).
-    predict : callable, optional
-        audio (n,) -> (class, score).
+    predict : Predictor or callable, optional
+        To see the score move; a callable is audio (n,) -> (class, score).
     feature_set : str
         A key of `features.FEATURE_SETS`.
 
@@ -67,13 +68,25 @@ def degradation_lab(clips, predict=None, feature_set="psychoacoustic"):
     -------
     ipywidgets.VBox
     """
-    return _DegradationLab(clips, predict, feature_set).widget
+    return _DegradationLab(clips, _answer(predict), feature_set).widget
+
+
+def _answer(predict):
+    """audio -> (class, score) of a predictor, or of a function that gives just that."""
+    if not isinstance(predict, Predictor):
+        return predict
+
+    def answer(audio):
+        result = predict(audio, SAMPLE_RATE)
+        return result.quality, result.score
+
+    return answer
 
 
 def _lay_out(figure):
     """Waveform, STFT and mel spectrogram of clean and degraded, and their difference."""
     axes = figure.subplots(3, 3, height_ratios=(1, 1.7, 1.7))
-    return [Panel(ax, draw) for ax, draw in zip(axes.flat, _DRAWINGS, strict=False)]
+    return [Panel(ax, *drawing) for ax, drawing in zip(axes.flat, _DRAWINGS, strict=False)]
 
 
 def _finish(figure):
@@ -89,15 +102,16 @@ def _finish(figure):
     figure.subplots_adjust(0.055, 0.09, 0.985, 0.94, 0.13, 0.22)
 
 
+CLEAN, DEGRADED = 0, 1
 _DRAWINGS = (
-    lambda clean, degraded, ax: plots.waveform(clean, ax, limit=AMPLITUDE_LIMIT),
-    lambda clean, degraded, ax: plots.waveform(degraded, ax, limit=AMPLITUDE_LIMIT),
-    lambda clean, degraded, ax: plots.waveform(degraded - clean, ax, limit=AMPLITUDE_LIMIT),
-    lambda clean, degraded, ax: plots.spectrogram(clean, ax, colorbar=False),
-    lambda clean, degraded, ax: plots.spectrogram(degraded, ax, colorbar=False),
-    lambda clean, degraded, ax: plots.difference(clean, degraded, ax, colorbar=False),
-    lambda clean, degraded, ax: plots.mel_spectrogram(clean, ax, colorbar=False),
-    lambda clean, degraded, ax: plots.mel_spectrogram(degraded, ax, colorbar=False),
+    (lambda audio, ax: plots.waveform(audio, ax, limit=AMPLITUDE_LIMIT), [CLEAN]),
+    (lambda audio, ax: plots.waveform(audio, ax, limit=AMPLITUDE_LIMIT), [DEGRADED]),
+    (lambda clean, degraded, ax: plots.waveform(degraded - clean, ax, limit=AMPLITUDE_LIMIT), None),
+    (lambda audio, ax: plots.spectrogram(audio, ax, colorbar=False), [CLEAN]),
+    (lambda audio, ax: plots.spectrogram(audio, ax, colorbar=False), [DEGRADED]),
+    (lambda clean, degraded, ax: plots.difference(clean, degraded, ax, colorbar=False), None),
+    (lambda audio, ax: plots.mel_spectrogram(audio, ax, colorbar=False), [CLEAN]),
+    (lambda audio, ax: plots.mel_spectrogram(audio, ax, colorbar=False), [DEGRADED]),
 )
 
 
@@ -198,31 +212,32 @@ class _ClipExplorer:
             degraded = degrade(clean, kind, parameter, np.random.default_rng(0))
         origin = "made now" if row is None else "clip of the study"
         self._strength_text.value = f"{parameter_text(kind, parameter)} ({origin})"
-        self._facts.value = _true_and_predicted(kind, parameter, row, degraded, self._predict)
         self._players.value = switched_players({"degraded": degraded, "clean": clean}).data
         description = f"Source {self._source.value}, {kind}, {parameter_text(kind, parameter)}."
+        true = _stated("true", *_truth(kind, parameter, row))
+        if row is not None and "predicted_score" in row:
+            predicted = (row["predicted_quality"], row["predicted_score"])
+            true += " · " + _stated("predicted", *predicted)
+            to_predict = None
+        else:
+            to_predict = self._predict
+        self._facts.value = true
         self._picture.show([clean, degraded], description)
+        if to_predict:  # takes longer than the picture, which need not wait
+            self._facts.value = true + " · " + _stated("predicted", *to_predict(degraded))
 
 
-def _true_and_predicted(kind, parameter, row, audio, predict):
-    """Class and score, true and predicted, as one line of HTML."""
+def _truth(kind, parameter, row):
+    """True class and score: of the clip in the table, else from pseudo-PESQ."""
     if row is not None:
-        true = (row["quality"], row["score"])
-    else:
-        score = float(quality.pseudo_pesq(kind, parameter))
-        true = (str(quality.class_of_score(score)), score)
-    if row is not None and "predicted_score" in row:
-        predicted = (row["predicted_quality"], row["predicted_score"])
-    else:
-        predicted = predict(audio) if predict else None
-    parts = [f"true <b>{html.escape(true[0])} {number(true[1])}</b>"]
-    return " · ".join(parts + _predicted_text(predicted))
+        return row["quality"], row["score"]
+    score = float(quality.pseudo_pesq(kind, parameter))
+    return str(quality.class_of_score(score)), score
 
 
-def _predicted_text(predicted):
-    if predicted is None:
-        return []
-    return [f"predicted <b>{html.escape(predicted[0])} {number(predicted[1])}</b>"]
+def _stated(what, quality_class, score):
+    """Class and score as HTML."""
+    return f"{what} <b>{html.escape(quality_class)} {number(score)}</b>"
 
 
 class _DegradationLab:
@@ -256,10 +271,9 @@ class _DegradationLab:
                 degraded = degrade(degraded, kind, parameter, np.random.default_rng(0))
         self._players.value = switched_players({"degraded": degraded, "clean": clean}).data
         self._picture.show([clean, degraded], f"{self._clip.value}, degraded by the sliders.")
-        self._score.value = "".join(
-            _predicted_text(self._predict(degraded) if self._predict else None)
-        )
         self._table.value = self._feature_table(clean, degraded)
+        if self._predict:  # last, for it takes longest
+            self._score.value = _stated("predicted", *self._predict(degraded))
 
     def _feature_table(self, clean, degraded):
         name = self._clip.value

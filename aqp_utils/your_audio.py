@@ -1,4 +1,4 @@
-"""Score a recording of your own: choose a file, see what the model says and how far to trust it."""
+"""Score a recording of your own: see what the model says about it, and how far to trust that."""
 
 import contextlib
 import html
@@ -10,7 +10,7 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from aqp_utils import domain, plots
+from aqp_utils import domain, plots, recorder
 from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.controls import bar, beside
 from aqp_utils.features import FEATURE_SETS
@@ -27,7 +27,7 @@ SHOWN_AS_RANGE = domain.FAR_Z  # standard deviations from the middle to the end 
 
 
 def your_audio(predictor):
-    """Choose a file; see its class, score and score over time, and its features beside training.
+    """Choose a file or record one; see class, score, score over time, features beside training.
 
     Whatever is wrong with a file becomes one sentence in the widget.
 
@@ -140,7 +140,7 @@ class _YourAudio:
         self._picture, self._table = ipywidgets.HTML(), ipywidgets.HTML()
         self.widget = ipywidgets.VBox(
             [
-                beside(self._upload, self._path),
+                beside(self._upload, recorder.recorder(self._on_recording), self._path),
                 self._said,
                 self._player,
                 self._picture,
@@ -149,11 +149,17 @@ class _YourAudio:
         )
         self._upload.observe(self._on_upload, "value")
         self._path.observe(self._on_path, "value")
-        self._say("WAV, FLAC, Ogg, MP3 or AIFF, any rate, any channels, up to two minutes.")
+        self._say(
+            "WAV, FLAC, Ogg, MP3 or AIFF, any rate, any channels, up to two minutes; or record "
+            f"{recorder.LONGEST_S} s. Sound goes to the machine that computes, and nowhere else."
+        )
 
     def _on_upload(self, change):
         if file := uploaded(change["new"]):
             self._score(file[0], lambda: read_upload(*file))
+
+    def _on_recording(self, content):
+        self._score(recorder.NAME, lambda: read_upload(recorder.NAME, content))
 
     def _on_path(self, change):
         if name := change["new"].strip():

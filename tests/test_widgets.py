@@ -1,8 +1,10 @@
 """Explorers answer to their controls; here driven from Python, without a browser."""
 
+import base64
 import datetime
 import io
 import re
+import time
 
 import ipywidgets
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 import soundfile as sf
 from tiny_predictor import save_predictor, voice_like
 
-from aqp_utils import tone_lab, widgets, your_audio
+from aqp_utils import recorder, tone_lab, widgets, your_audio
 from aqp_utils.audio import read_wav
 from aqp_utils.predict import Predictor
 
@@ -70,6 +72,36 @@ def test_moving_the_slider_changes_picture_sound_and_score(explorer):
     assert "true <b>low" in page(explorer)
 
 
+REDRAW_S = 0.3  # for a clip of 3 s
+
+
+def redraw_s(slider):
+    """Processor time of one redraw: how long it takes where nothing else runs."""
+    times = []
+    for value in (0.2, 0.4, 0.6, 0.8):
+        before = time.process_time()
+        slider.value = value
+        times.append(time.process_time() - before)
+    return min(times)
+
+
+@pytest.mark.parametrize("kind", ["noise", "clip", "lowpass", "reverb", "compression"])
+def test_explorer_redraws_while_it_is_still_in_mind(explorer, kind):
+    controls(explorer)["degradation"].value = kind
+    assert redraw_s(controls(explorer)["strength"]) < REDRAW_S
+
+
+def test_the_score_of_a_clip_made_now_follows_its_picture(fake_run, table):
+    seen = []
+    explorer = widgets.clip_explorer(
+        fake_run / "02_degraded", table, lambda audio: seen.append(picture(explorer)) or ("low", 1)
+    )
+    assert seen == []  # the first clip has a prediction in the table
+    controls(explorer)["strength"].value = 0.9
+    assert seen == [picture(explorer)]
+    assert "predicted <b>low 1.00</b>" in page(explorer)
+
+
 def test_severity_goes_back_to_the_clip_of_the_study(explorer):
     first = picture(explorer)
     severity = controls(explorer)["severity"]
@@ -119,6 +151,15 @@ def test_lab_stacks_degradations_and_moves_the_features(clip):
 def test_lab_shows_what_a_predictor_says(clip):
     lab = widgets.degradation_lab({"a": clip}, lambda audio: ("high", 4.2), "classic")
     assert "predicted <b>high 4.20</b>" in page(lab)
+
+
+def test_explorers_take_a_predictor(fake_run, table, clip, predictor):
+    explorer = widgets.clip_explorer(fake_run / "02_degraded", table, predictor)
+    controls(explorer)["strength"].value = 0.9
+    assert "predicted <b>" in page(explorer)
+    lab = widgets.degradation_lab({"a": clip}, predictor, "classic")
+    said = predictor(clip, RATE)
+    assert f"predicted <b>{said.quality} {said.score:.2f}</b>" in page(lab)
 
 
 def test_lab_takes_clips_of_different_lengths(clip):
@@ -250,3 +291,23 @@ def test_a_path_does_what_an_upload_does(own, tmp_path):
     assert "score <b>" in page(own)
     controls(own)["or its path"].value = str(tmp_path / "b.wav")
     assert "there is no such file" in page(own)
+
+
+def hand_over(widget, text):
+    """What the page does when a recording ends."""
+    controls(widget)[recorder.NAME].value = text
+    return page(widget)
+
+
+def test_a_recording_from_the_browser_is_scored_and_not_kept(own):
+    said = hand_over(own, base64.b64encode(wav(voice_like(1.0), 44_100)).decode())
+    assert "recording.wav: <b>" in said and "score <b>" in said
+    assert controls(own)[recorder.NAME].value == ""
+
+
+@pytest.mark.parametrize("text", ["no base64!", base64.b64encode(wav(np.zeros(0))).decode()])
+def test_a_recording_without_sound_gets_one_sentence(own, text):
+    said = hand_over(own, text)
+    (sentence,) = re.findall(r'<p role="status" style="color:#b00020">(.*?)</p>', said)
+    assert sentence.startswith("recording.wav: ")
+    assert "score <b>" in upload(own, "good.wav", wav(voice_like(1.0)))

@@ -27,6 +27,8 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a microphone that beeps …
+    "--use-fake-ui-for-media-stream",  # … and that may be used
 )
 LOCAL = ("file:", "data:", "blob:", "about:")
 

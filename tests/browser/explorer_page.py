@@ -1,5 +1,10 @@
 """What a page with explorers has to do, wherever it is shown."""
 
+import io
+
+import soundfile as sf
+from tiny_predictor import RATE, voice_like
+
 WAIT_MS = 180_000  # for a notebook to run on a busy machine with two cores
 
 
@@ -24,3 +29,38 @@ def wait_for_players(page, players, duration_s):
         }""",
         arg=[players, duration_s],
     )
+
+
+def upload(page, name, content):
+    """Choose a file in "your audio"."""
+    file = {"name": name, "mimeType": "audio/wav", "buffer": content}
+    with page.expect_file_chooser() as chooser:
+        page.locator("button.widget-upload").click()
+    chooser.value.set_files(file)
+
+
+def bad_file_then_good_file(page):
+    """A letter called letter.wav gets a sentence, a voice after it a score and pictures."""
+    upload(page, "letter.wav", b"this is a letter, not a sound")
+    page.get_by_text("letter.wav: not audio that can be read here").wait_for()
+    good = io.BytesIO()
+    sf.write(good, voice_like(2.0), RATE, format="WAV")
+    upload(page, "voice.wav", good.getvalue())
+    page.locator("img[alt^='Spectrogram of voice.wav']").wait_for()
+    page.get_by_text("voice.wav: ").filter(has_text="score").wait_for()
+    page.get_by_text("training: mean ± sd").wait_for()
+
+
+def record(page, duration_s):
+    """Record from the browser's microphone, which beeps, until so much has been heard."""
+    page.get_by_role("button", name="Record").click()
+    page.wait_for_function(
+        "s => parseFloat(document.querySelector('.aqp-recorder output').textContent) > s",
+        arg=duration_s,
+        timeout=30_000,
+    )
+    page.get_by_role("button", name="Stop").click()
+    page.locator("img[alt^='Spectrogram of recording.wav']").wait_for()
+    page.get_by_text("recording.wav: ").filter(has_text="score").wait_for()
+    heard_s = page.evaluate("document.querySelector('audio[aria-label*=recording]').duration")
+    assert heard_s > duration_s

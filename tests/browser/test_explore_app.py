@@ -1,18 +1,20 @@
 """The explorers as an app: Voilà serves them without code, and they answer."""
 
-import io
 import os
 import shutil
 from pathlib import Path
 
 import pytest
-import soundfile as sf
 from app_server import served
-from explorer_page import WAIT_MS, move_a_slider
-from tiny_predictor import RATE, save_predictor, voice_like
+from explorer_page import WAIT_MS, bad_file_then_good_file, move_a_slider, record
+from tiny_predictor import save_predictor
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = "img[alt^='Tone of']"
+REFUSE = """() => {
+    const refused = new DOMException('', 'NotAllowedError');
+    navigator.mediaDevices.getUserMedia = () => Promise.reject(refused);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +48,6 @@ def page(browser, address):
     context.close()
 
 
-def upload(page, name, content):
-    file = {"name": name, "mimeType": "audio/wav", "buffer": content}
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Choose").click()
-    chooser.value.set_files(file)
-
-
 def test_the_app_shows_no_code_and_its_sliders_move_the_picture(page):
     move_a_slider(page, PICTURE)
     page.wait_for_function("Math.abs(document.querySelector('audio').duration - 2) < 0.1")
@@ -63,11 +58,19 @@ def test_the_app_shows_no_code_and_its_sliders_move_the_picture(page):
 
 def test_a_bad_file_gets_a_sentence_and_the_next_one_a_score(page):
     page.get_by_role("tab", name="Your audio").click()
-    upload(page, "letter.wav", b"this is a letter, not a sound")
-    page.get_by_text("letter.wav: not audio that can be read here").wait_for()
-    good = io.BytesIO()
-    sf.write(good, voice_like(2.0), RATE, format="WAV")
-    upload(page, "voice.wav", good.getvalue())
-    page.locator("img[alt^='Spectrogram of voice.wav']").wait_for()
-    page.get_by_text("voice.wav: ").filter(has_text="score").wait_for()
-    page.get_by_text("training: mean ± sd").wait_for()
+    bad_file_then_good_file(page)
+
+
+def test_a_recording_from_the_microphone_gets_a_score(page):
+    page.get_by_role("tab", name="Your audio").click()
+    record(page, 1.5)
+
+
+def test_a_refused_microphone_is_one_sentence(page):
+    page.get_by_role("tab", name="Your audio").click()
+    page.evaluate(REFUSE)
+    page.get_by_role("button", name="Record").click()
+    page.get_by_text("The microphone was refused; choose a file").wait_for()
+    page.evaluate("delete window.AudioWorkletNode")
+    page.get_by_role("button", name="Record").click()
+    page.get_by_text("This page cannot record").wait_for()
