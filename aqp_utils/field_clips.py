@@ -15,21 +15,16 @@ import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
 from tqdm import tqdm
 
-from aqp_utils.audio import level_of_training
-from aqp_utils.features import FEATURE_SETS
-from aqp_utils.field_damage import ALL_DAMAGES, DAMAGES, damaged
-from aqp_utils.field_sources import draw_source, shares
-from aqp_utils.parameters import FIELD_VERSIONS
-from aqp_utils.quality import class_of_score, measured_pesq, to_scale
-from aqp_utils.randomness import rng_for
+from aqp_utils.field_damage import ALL_DAMAGES, DAMAGES
+from aqp_utils.field_recipe import make_source
+from aqp_utils.field_sources import shares
+from aqp_utils.quality import class_of_score, to_scale
 from aqp_utils.repository import code_behind
 from aqp_utils.storage import atomic
 
-VERSIONS = FIELD_VERSIONS  # version 0 is the clean source
 SOURCES_PER_SHARD = 10
 PARTS = ("train", "validation", "test")
 HELD_OUT_SHARE = 0.1  # of the speakers, for validation and for the test, each
-FEATURE_SET = "psychoacoustic"
 
 
 @dataclass
@@ -39,7 +34,7 @@ class FieldClips:
     Attributes
     ----------
     audio : ndarray of int16, shape (n, samples)
-        Each scaled to `PEAK`; the encoder normalises its input.
+        Each scaled to the same peak; the encoder normalises its input.
     features : ndarray, shape (n, 19)
         At the level of training.
     table : DataFrame, n rows
@@ -56,37 +51,7 @@ class FieldClips:
     left_out: int
 
 
-PEAK = 32_000
 _FAMILY = {damage.name: damage.family for damage in ALL_DAMAGES}
-
-
-def make_source(seed, source, duration_s):
-    """Clean source number `source` and its damaged versions, from their own random streams.
-
-    Returns
-    -------
-    audio : ndarray of int16, shape (VERSIONS, n)
-    features : ndarray, shape (VERSIONS, 19)
-    rows : list of dict
-        As the table of `FieldClips`, without quality and part; p862_2 is NaN where P.862.2 found no
-        utterance.
-    """
-    clean, facts = draw_source(duration_s, rng_for(seed, "field", source))
-    features_of, clips, features, rows = FEATURE_SETS[FEATURE_SET][1], [], [], []
-    for version in range(VERSIONS):
-        heard, history = clean, []
-        if version:
-            heard, history = damaged(clean, rng_for(seed, "field", source, version))
-        try:
-            p862_2 = measured_pesq(clean, heard)
-        except ValueError:
-            p862_2 = np.nan
-        heard = level_of_training(heard)
-        clips.append(np.round(heard * (PEAK / np.max(np.abs(heard)))).astype(np.int16))
-        features.append(features_of(heard))
-        row = dict(source=source, version=version, history=json.dumps(history), p862_2=p862_2)
-        rows.append(row | facts)
-    return np.stack(clips), np.stack(features), rows
 
 
 def make_shard(path, seed, sources, duration_s):
@@ -105,7 +70,7 @@ def make_clips(folder, n_sources, duration_s, seed, processes):
     ----------
     folder : Path
     n_sources : int
-        Each gives `VERSIONS` clips.
+        Each gives `field_recipe.VERSIONS` clips.
     duration_s : float
     seed : int
     processes : int
@@ -206,5 +171,5 @@ def key_of(seed, duration_s):
 
     Clips of an interrupted run are only taken up again if all of this is as it was.
     """
-    about = [seed, duration_s, shares(), sorted(DAMAGES), code_behind("field_clips")]
+    about = [seed, duration_s, shares(), sorted(DAMAGES), code_behind("field_recipe")]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from aqp_utils.calibration import residual_quantiles
 from aqp_utils.encoder import sha256_of_files
 from aqp_utils.features import feature_names
-from aqp_utils.field_clips import FEATURE_SET
+from aqp_utils.field_recipe import FEATURE_SET
 from aqp_utils.field_training import embeddings, predict
 from aqp_utils.model import save_model
 from aqp_utils.storage import write_json

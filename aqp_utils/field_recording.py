@@ -17,8 +17,8 @@ from aqp_utils.audio import (
     set_level_dbfs,
 )
 from aqp_utils.codecs import through_codec
+from aqp_utils.coloured_noise import coloured_noise
 from aqp_utils.degrade import room_impulse_response
-from aqp_utils.unseen_damage import coloured_noise
 
 ROOM_SHARE, GATE_SHARE, CODED_SHARE = 0.5, 0.2, 0.1
 NO_FLOOR_SHARE, BAND_SHARE = 0.25, 0.3

@@ -11,7 +11,6 @@ from typing import Any
 
 DEGRADATIONS = ("noise", "clip", "lowpass", "reverb", "compression")
 SEVERITIES = (1, 2, 3)
-FIELD_VERSIONS = 5  # of each source of the field predictor: clean and four damaged
 ENCODER_WORDS = ("auto", "embedded", "random")
 
 

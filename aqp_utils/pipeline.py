@@ -149,7 +149,7 @@ def ensure_space(out, tasks):
     values = {n: p.default for n, p in parameters.PARAMETERS.items()} | _all_values(tasks)
     clip_bytes = values["DURATION_S"] * 16_000 * 2
     if "06_field" in [task.folder for task in tasks]:
-        needed = values["N_SOURCES"] * parameters.FIELD_VERSIONS * clip_bytes + 600e6
+        needed = 5 * values["N_SOURCES"] * clip_bytes + 600e6  # each clean and damaged four times
     else:
         sources = values["N_PER_CONDITION"] * len(values["DEGRADATIONS"])
         degraded = sources * len(values["SEVERITIES"])

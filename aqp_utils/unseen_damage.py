@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs, set_level_dbfs
+from aqp_utils.audio import SAMPLE_RATE, rms_dbfs, set_level_dbfs
 from aqp_utils.codecs import through_codec
+from aqp_utils.coloured_noise import add_coloured_noise
 from aqp_utils.dataset import make_clean, make_degraded, plan_degraded
 from aqp_utils.degrade import KINDS, add_noise
 from aqp_utils.experiments import UNUSED, select_inputs, train_and_predict
@@ -25,40 +26,10 @@ from aqp_utils.quality import pseudo_pesq
 from aqp_utils.randomness import rng_for
 from aqp_utils.split import TEST, TRAIN, grouped_split
 
-SHAPED_FROM_HZ = 50.0  # below, coloured noise is flat: brown would be rumble that nobody hears
 SEVERITIES = (1, 2, 3)
 
 
 # --- other damage --------------------------------------------------------------------------------
-
-
-def coloured_noise(n, exponent, rng):
-    """Gaussian noise whose power falls with frequency as 1/f^`exponent`, by shaping its FFT.
-
-    Parameters
-    ----------
-    n : int
-        Samples.
-    exponent : float
-        0 white, 1 pink, 2 brown, −1 blue. Flat below 50 Hz.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        Unit RMS.
-    """
-    frequency_hz = np.maximum(np.fft.rfftfreq(n, 1 / SAMPLE_RATE), SHAPED_FROM_HZ)
-    spectrum = np.fft.rfft(rng.standard_normal(n)) * frequency_hz ** (-exponent / 2)
-    noise = np.fft.irfft(spectrum, n)
-    return noise / np.sqrt(np.mean(noise**2))
-
-
-def add_coloured_noise(audio, snr_db, rng, exponent):
-    """Add coloured noise at `snr_db`, both powers taken over the active part of `audio`."""
-    mask = active_mask(audio)
-    noise = coloured_noise(len(audio), exponent, rng)
-    return audio + set_level_dbfs(noise, rms_dbfs(audio[mask]) - snr_db, mask)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from tiny_predictor import save_predictor, voice_like
 
 from aqp_utils import comparison, unseen_damage
 from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.coloured_noise import add_coloured_noise, coloured_noise
 from aqp_utils.encoder import load_encoder
 from aqp_utils.experiments import Training
 from aqp_utils.quality import pseudo_pesq
@@ -27,7 +28,7 @@ def level_db(noise, low_hz, high_hz):
     ("exponent", "per_octave_db"), [(0, 0), (1, -3.01), (2, -6.02), (-1, 3.01)]
 )
 def test_coloured_noise_falls_as_its_name_says(exponent, per_octave_db):
-    noise = unseen_damage.coloured_noise(60 * SAMPLE_RATE, exponent, np.random.default_rng(0))
+    noise = coloured_noise(60 * SAMPLE_RATE, exponent, np.random.default_rng(0))
     octaves = [level_db(noise, low_hz, 1.1 * low_hz) for low_hz in (250, 500, 1000, 2000, 4000)]
     assert np.diff(octaves) == pytest.approx(per_octave_db, abs=0.5)
     assert rms_dbfs(noise) == pytest.approx(0, abs=1e-9)
@@ -38,7 +39,7 @@ def test_snr_is_the_one_asked_for(exponent):
     audio = voice_like()
     audio[:16_000] = 0
     rng = np.random.default_rng(0)
-    noise = unseen_damage.add_coloured_noise(audio, 12.0, rng, exponent) - audio
+    noise = add_coloured_noise(audio, 12.0, rng, exponent) - audio
     mask = active_mask(audio)
     assert rms_dbfs(audio[mask]) - rms_dbfs(noise[mask]) == pytest.approx(12, abs=0.01)
 
