@@ -17,7 +17,7 @@ CLIP_S = 3.0
 
 
 def explorers(out):
-    """Tone lab, degradation lab, clip explorer and your audio as tabs.
+    """Tone lab, degradation lab, clip explorer, why this score and your audio as tabs.
 
     What a run has not made yet, or cannot be read, is a sentence under its tab.
 
@@ -36,6 +36,7 @@ def explorers(out):
         "Tone lab": widgets.tone_lab(),
         "Degradation lab": _degradation_lab(predictor),
         "Clip explorer": _clip_explorer(out, predictor),
+        "Why this score?": _explain_explorer(out, predictor, problem),
         "Your audio": widgets.your_audio(predictor) if predictor else _sentence(problem),
     }
     tabs = ipywidgets.Tab(list(pages.values()))
@@ -78,6 +79,14 @@ def _clip_explorer(out, predictor):
         if path.is_file():
             return widgets.clip_explorer(out / "02_degraded", pd.read_csv(path), predictor)
     return _sentence(f"{out} has no clips yet: make run, or name another folder.")
+
+
+def _explain_explorer(out, predictor, problem):
+    """On the test clips of the run."""
+    table = out / "05_report" / "predictions.csv"
+    if predictor is None or not table.is_file():
+        return _sentence(problem or f"{out} has no predictions yet: make run, or name another.")
+    return widgets.explain_explorer(predictor, out / "02_degraded", pd.read_csv(table))
 
 
 def _sentence(text):

@@ -14,6 +14,7 @@ from aqp_utils import plots, quality
 from aqp_utils.audio import SAMPLE_RATE, read_wav
 from aqp_utils.controls import bar, beside, dropdown, strength_slider, unobserved
 from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade
+from aqp_utils.explain_explorer import explain_explorer
 from aqp_utils.features import FEATURE_SETS
 from aqp_utils.live_picture import LivePicture, Panel
 from aqp_utils.players import switched_players
@@ -22,7 +23,7 @@ from aqp_utils.report_view import number, parameter_text
 from aqp_utils.tone_lab import tone_lab
 from aqp_utils.your_audio import your_audio
 
-__all__ = ["clip_explorer", "degradation_lab", "tone_lab", "your_audio"]
+__all__ = ["clip_explorer", "degradation_lab", "explain_explorer", "tone_lab", "your_audio"]
 
 PICTURE_INCHES = (12, 6.2)
 AMPLITUDE_LIMIT = 0.3  # clips have an active level of -26 dBFS; few peaks reach this

@@ -311,3 +311,18 @@ def test_a_recording_without_sound_gets_one_sentence(own, text):
     (sentence,) = re.findall(r'<p role="status" style="color:#b00020">(.*?)</p>', said)
     assert sentence.startswith("recording.wav: ")
     assert "score <b>" in upload(own, "good.wav", wav(voice_like(1.0)))
+
+
+def test_any_clip_is_explained_the_largest_error_first(fake_run, table, tmp_path):
+    predictor = Predictor.load(save_predictor(tmp_path, clip_s=3.0), device="cpu")
+    explorer = widgets.explain_explorer(predictor, fake_run / "02_degraded", table)
+    worst = table.loc[table["error"].abs().idxmax(), "clip"]
+    assert controls(explorer)["clip"].value.startswith(worst)
+    before = picture(explorer)
+    controls(explorer)["clip"].value = controls(explorer)["clip"].options[-1]
+    assert picture(explorer) != before and picture(explorer)
+
+
+def test_a_clip_too_long_to_explain_gets_a_sentence(fake_run, table, predictor):
+    explorer = widgets.explain_explorer(predictor, fake_run / "02_degraded", table)
+    assert "at most 1.5 s can be explained" in page(explorer) and not picture(explorer)

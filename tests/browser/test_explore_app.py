@@ -22,7 +22,7 @@ def run(fake_run, tmp_path_factory):
     """A run with a tiny untrained model."""
     run = shutil.copytree(fake_run, tmp_path_factory.mktemp("explored") / "run")
     (run / "04_model").mkdir()
-    save_predictor(run / "04_model")
+    save_predictor(run / "04_model", clip_s=3.0)
     return run
 
 
@@ -54,6 +54,8 @@ def test_the_app_shows_no_code_and_its_sliders_move_the_picture(page):
     assert page.get_by_text("import os").count() == 0
     page.get_by_role("tab", name="Clip explorer").click()
     page.locator("img[alt^='Source ']").wait_for()
+    page.get_by_role("tab", name="Why this score?").click()
+    page.locator("img[alt^='Influence of moments']").wait_for()
 
 
 def test_a_bad_file_gets_a_sentence_and_the_next_one_a_score(page):
