@@ -119,8 +119,10 @@ def _roughness_from_envelopes(envelope, mean):
     energy = np.sum(envelope.real**2 + envelope.imag**2, axis=1)
     depth = np.minimum(np.sqrt(2 * energy) / WINDOW / np.maximum(mean, 1e-20), 1)
     product = envelope[:-2].real * envelope[2:].real + envelope[:-2].imag * envelope[2:].imag
-    scale = np.sqrt(energy[:-2] * energy[2:])
-    correlation = np.sum(product, axis=1) / np.maximum(scale, 1e-30)
+    # Roots before the product: in channels that are nearly silent the product of the energies
+    # falls out of float32. A correlation of what is left of them may still round to above 1.
+    scale = np.sqrt(energy[:-2]) * np.sqrt(energy[2:])
+    correlation = np.clip(np.sum(product, axis=1) / np.maximum(scale, 1e-30), -1, 1)
     below = np.concatenate([[1, 1], correlation])  # no channel 1 Bark below the lowest two
     above = np.concatenate([correlation, [1, 1]])
     return CALIBRATION * np.sum(_channels().weight * (depth * below * above) ** 2)

@@ -15,7 +15,7 @@ from aqp_utils.psychoacoustics import (
     psychoacoustic_features,
     sharpness_din_acum,
 )
-from aqp_utils.roughness import roughness_asper
+from aqp_utils.roughness import N_CHANNELS, _roughness_from_envelopes, roughness_asper
 
 NAMES = [feature.name for feature in FEATURES]
 T = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE  # s
@@ -83,6 +83,16 @@ def test_1_khz_tone_has_the_loudness_that_defines_the_sone(spl_db, sone):
 def test_narrow_noise_at_1_khz_has_the_sharpness_that_defines_the_acum():
     loudness, specific = stationary_loudness(at_spl(narrow_noise(920, 1080), 60))
     assert sharpness_din_acum(loudness, specific) == pytest.approx(1, rel=0.02)
+
+
+@pytest.mark.parametrize("size", [1e-20, 1e-16, 1e-12, 1e-10, 1e-8])
+def test_roughness_stays_finite_where_envelopes_are_mere_rounding(size):
+    """A single component that is just audible has a constant envelope, but for float32."""
+    rng = np.random.default_rng(0)
+    parts = size * rng.standard_normal((2, N_CHANNELS, 40))
+    envelope = (parts[0] + 1j * parts[1]).astype(np.complex64)
+    mean = np.full(N_CHANNELS, 1e-5, np.float32)
+    assert 0 <= _roughness_from_envelopes(envelope, mean) < 0.01
 
 
 def test_tone_modulated_at_70_hz_has_the_roughness_that_defines_the_asper():
