@@ -22,6 +22,7 @@ from aqp_utils.audio import SAMPLE_RATE, read_wav
 from aqp_utils.manifest import MANIFEST
 from aqp_utils.players import FORMATS, audio_data_uri
 from aqp_utils.quality import CLASSES
+from aqp_utils.report_checks import check_tables
 from aqp_utils.repository import STUDY
 from aqp_utils.storage import write_text
 
@@ -76,6 +77,7 @@ def write_report(out_folder, run_folder, captions=None, audio_format="opus", n_p
             view=report_view,
             manifests=manifests,
             clips=clips,
+            checks=check_tables(metrics),
             scatter=report_view.scatter(clips),
             kinds=_kinds(predictions),
             severities=sorted(predictions["severity"].unique().tolist()),

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from aqp_utils import report_view
+from aqp_utils import report_checks, report_view
 from aqp_utils.report import write_report
 
 
@@ -64,6 +64,44 @@ def test_headline_numbers_are_those_of_the_metrics(report_page, fake_run):
         assert report_view.number(value["low"]) + " to " in page
 
 
+def test_controls_levels_and_order_are_tables_on_the_page(report_page, fake_run):
+    metrics = json.loads(text(fake_run / "05_report" / "metrics.json"))
+    tables = report_checks.check_tables(metrics)
+    assert [t.title for t in tables] == ["Controls", "Two levels", "Order and probabilities"]
+    assert tables[0].rows[0] == ["labels shuffled", "−0.02", "−0.08 to 0.04", "0"]
+    conditions, own = tables[1].rows[1], metrics["condition_level"]
+    assert conditions[:2] == ["15 conditions", report_view.number(own["pcc"])]
+    assert tables[2].rows[0][2] == "5 sources"
+    page = text(report_page)
+    for table in tables:
+        assert f"<h3>{table.title}</h3>" in page
+        assert table.sentence.count(".") == 1 and table.sentence.endswith(".")
+        for row in table.rows:
+            assert len(row) == len(table.columns)
+            cells = "".join(f"<td>{cell}</td>" for cell in row[1:])
+            assert f'<th scope="row">{row[0]}</th>{cells}' in page
+
+
+def test_spread_over_seeds_is_a_table_where_known():
+    (table,) = report_checks.check_tables(
+        {"score": {"pcc": 0.88}, "repeats": {"n_seeds": 5, "pcc": {"mean": 0.9, "sd": 0.02}}}
+    )
+    assert table.rows == [["PCC", "0.88", "0.90", "0.02"]]
+    assert "with 5 splits" in table.sentence
+
+
+def test_undefined_checks_show_a_dash():
+    undefined = {"value": None, "low": None, "high": None}
+    metrics = {
+        "controls": {"labels shuffled": undefined},
+        "monotonicity": {"monotone": None, "monotone_pairs": None, "monotone_n": 0},
+    }
+    controls, order = report_checks.check_tables(metrics)
+    assert controls.rows == [["labels shuffled", "–", "–", "0"]]
+    assert [row[1] for row in order.rows] == ["–", "–"]
+    assert report_checks.check_tables({}) == []
+
+
 def test_every_test_clip_is_listed_and_no_training_clip(run):
     path = run / "05_report" / "predictions.csv"
     predictions = pd.read_csv(path)
@@ -116,7 +154,7 @@ def test_optional_keys_may_be_missing(run):
     shutil.rmtree(run / "05_report" / "figures")
     page = text(_write(run))
     assert '<p class="big">–</p>' in page
-    assert "By degradation" not in page
+    assert "By degradation" not in page and ">Checks<" not in page
 
 
 def test_undefined_metrics_show_a_dash(run):
