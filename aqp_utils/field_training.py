@@ -62,16 +62,19 @@ class FieldNet(torch.nn.Module):
 
     def __init__(self, hidden=(512, 256), n_features=19, dropout=0.3, seed=0):
         super().__init__()
-        self.encoder = Wav2Vec2Model.from_pretrained(EMBEDDED_FOLDER, dtype=torch.float32)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)  # of what the weights lack and nothing uses, the mask's value
+            self.encoder = Wav2Vec2Model.from_pretrained(EMBEDDED_FOLDER, dtype=torch.float32)
+        self.encoder.config.apply_spec_augment = False
         n_inputs = n_features + self.encoder.config.hidden_size
         self.network = MultiTaskNet(n_inputs, hidden, dropout, len(CLASSES), seed)
         self.register_buffer("mean", torch.zeros(n_inputs))
         self.register_buffer("scale", torch.ones(n_inputs))
 
     def embed(self, audio):
-        """Mean of the top hidden state over time, (b, 768) in float32; bfloat16 inside."""
+        """Mean of the top hidden state over time, (b, 768); in training bfloat16 inside."""
         audio = F.layer_norm(audio, audio.shape[1:])  # zero mean, unit variance per clip
-        with torch.autocast(audio.device.type, torch.bfloat16):
+        with torch.autocast(audio.device.type, torch.bfloat16, enabled=self.training):
             states = self.encoder(audio).last_hidden_state
         return states.float().mean(dim=1)
 
@@ -183,12 +186,13 @@ def start(clips, settings, device):
     return model, torch.optim.AdamW(groups, lr=0.0, weight_decay=WEIGHT_DECAY)
 
 
-def learn(model, optimizer, batch, hidden_features, factor, settings):
-    """One step; returns the loss."""
+def learn(model, optimizer, batch, hidden_features, factor, settings, step):
+    """Step number `step`, with dropout of its own; returns the loss."""
     for group in optimizer.param_groups:
         group["lr"] = factor * group["full_rate"]
     audio, features, classes, scores = batch
     model.train()
+    torch.manual_seed(settings.seed * 1_000_003 + step)
     logits, predicted = model(audio, features, hidden_features)
     loss = F.cross_entropy(logits, classes)
     loss = loss + settings.score_weight * F.mse_loss(predicted, scores)
@@ -252,7 +256,7 @@ def train(clips, folder, settings, device="cpu", checkpoint_every_s=120.0, stop_
         )
         factor = rate_factor(step, n_steps, settings.warmup)
         batch = [tensor.to(device) for tensor in batch]
-        losses.append(learn(model, optimizer, batch, hidden.to(device), factor, settings))
+        losses.append(learn(model, optimizer, batch, hidden.to(device), factor, settings, step))
         progress["step"] = step + 1
         bar.update()
         bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}", refresh=False)
@@ -260,9 +264,10 @@ def train(clips, folder, settings, device="cpu", checkpoint_every_s=120.0, stop_
             _end_epoch(model, clips, folder, settings, device, progress, clock, losses)
             losses = []
         clock.read()
-        if clock.due() or position == per_epoch - 1:
+        stopped = stop_after_s is not None and progress["seconds"] > stop_after_s
+        if clock.due() or position == per_epoch - 1 or stopped:
             save_checkpoint(folder / CHECKPOINT, model, optimizer, progress)
-        if stop_after_s and clock.read()["seconds"] > stop_after_s:
+        if stopped:
             break
     if (folder / BEST).exists():
         load_checkpoint(folder / BEST, model, optimizer)

@@ -362,7 +362,7 @@ PRESETS = {
         "SEEDS": 2,
     },
     "default": {},
-    "field": {"N_SOURCES": 6000, "FINE_TUNE_EPOCHS": 8},  # notebook 06 instead of 01 to 05
+    "field": {"N_SOURCES": 4200, "FINE_TUNE_EPOCHS": 6},  # notebook 06 instead of 01 to 05
 }
 
 

@@ -1,0 +1,100 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aqp_utils import field_clips, field_recipe, field_sources, repository
+from aqp_utils.field_clips import kind_of, load_clips, make_clips, split_by_speaker
+from aqp_utils.field_recipe import VERSIONS, make_source
+from aqp_utils.quality import class_of_score, to_scale
+
+pytest.importorskip("pesq")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_voices_only():
+    """The same sources on every machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(field_sources, "synthesizers", dict)
+        yield
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    return make_clips(folder, 12, 1.0, 0, 1)
+
+
+def test_a_source_is_clean_once_and_damaged_otherwise():
+    audio, features, rows = make_source(0, 3, 1.0)
+    assert audio.shape == (VERSIONS, 16_000) and audio.dtype == np.int16
+    assert features.shape == (VERSIONS, 19) and np.isfinite(features).all()
+    assert rows[0]["p862_2"] == pytest.approx(4.64, abs=0.01) and rows[0]["history"] == "[]"
+    assert all(json.loads(row["history"]) for row in rows[1:])
+    assert len({row["speaker"] for row in rows}) == 1
+
+
+def test_a_source_is_the_same_whenever_it_is_made():
+    for first, again in zip(make_source(0, 5, 1.0), make_source(0, 5, 1.0), strict=True):
+        if isinstance(first, list):
+            assert json.dumps(first) == json.dumps(again)
+        else:
+            np.testing.assert_array_equal(first, again)
+
+
+def test_shards_are_kept_and_only_missing_ones_made(shards, monkeypatch, capsys):
+    before = [path.read_bytes() for path in shards]
+    shards[1].unlink()
+    again = make_clips(shards[0].parent, 12, 1.0, 0, 1)
+    assert again == shards and "resuming: 1 of 2 shards" in capsys.readouterr().out
+    assert [path.read_bytes() for path in again] == before
+    assert not list(shards[0].parent.glob("*.part"))
+
+
+def test_more_sources_leave_the_ones_before_as_they_are(shards, tmp_path):
+    (fewer,) = make_clips(tmp_path, 10, 1.0, 0, 1)
+    assert fewer.name == shards[0].name and fewer.read_bytes() == shards[0].read_bytes()
+
+
+def test_labels_are_measured_and_what_cannot_be_is_counted(shards, monkeypatch, tmp_path):
+    clips = load_clips(shards, 0)
+    assert len(clips.table) + clips.left_out == 12 * VERSIONS
+    np.testing.assert_allclose(clips.table["score"], to_scale(clips.table["p862_2"]))
+    assert (clips.table["quality"] == class_of_score(clips.table["score"])).all()
+
+    def refuse(clean, heard):
+        raise ValueError("no utterance")
+
+    monkeypatch.setattr(field_recipe, "measured_pesq", refuse)
+    rows = make_source(0, 0, 1.0)[2]
+    assert all(np.isnan(row["p862_2"]) for row in rows)
+
+
+def test_no_voice_is_in_two_parts():
+    speakers = np.repeat([f"voice {i}" for i in range(40)], 5)
+    table = pd.DataFrame({"speaker": speakers})
+    table["part"] = split_by_speaker(table, 0)
+    assert table.groupby("speaker")["part"].nunique().eq(1).all()
+    assert table["part"].value_counts(normalize=True).to_dict() == pytest.approx(
+        {"train": 0.8, "validation": 0.1, "test": 0.1}, abs=0.03
+    )
+
+
+def test_kinds_are_named_by_their_family():
+    assert kind_of([]) == "clean"
+    assert kind_of([{"name": "opus"}]) == "codec"
+    assert kind_of([{"name": "opus"}, {"name": "white_noise"}]) == "several"
+
+
+def test_the_key_changes_with_seed_voices_and_code(monkeypatch):
+    key = field_clips.key_of(0, 3.0)
+    assert field_clips.key_of(1, 3.0) != key != field_clips.key_of(0, 2.0)
+    monkeypatch.setattr(field_clips, "code_behind", lambda module: "other code")
+    assert field_clips.key_of(0, 3.0) != key
+
+
+def test_the_recipe_includes_what_makes_clips_and_not_what_learns_from_them():
+    behind = repository._imported("field_recipe", set())
+    assert {"field_damage", "field_sources", "quality", "voice", "roughness"} <= behind
+    assert not {"network", "field_training", "predict", "plots", "repository"} & behind

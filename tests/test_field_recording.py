@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from aqp_utils import field_recording
+from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.field_recording import as_recorded, gated, through_microphone
+from aqp_utils.voice import speech_clip
+
+
+@pytest.fixture(scope="module")
+def voice():
+    return speech_clip(2.0, np.random.default_rng(0))[0].astype(np.float64)
+
+
+def test_recordings_keep_length_and_level_and_are_finite(voice):
+    for seed in range(12):
+        audio, facts = as_recorded(voice, np.random.default_rng(seed))
+        assert audio.shape == voice.shape and np.isfinite(audio).all()
+        level = rms_dbfs(audio[active_mask(audio)])
+        assert level == pytest.approx(ACTIVE_LEVEL_DBFS, abs=0.1)
+        assert set(facts) == {"drr_db", "floor_db", "gate", "coded_kbps"}
+
+
+def test_conditions_come_in_about_their_shares(voice):
+    facts = [as_recorded(voice, np.random.default_rng(seed))[1] for seed in range(150)]
+    shares = {
+        "drr_db": field_recording.ROOM_SHARE,
+        "floor_db": 1 - field_recording.NO_FLOOR_SHARE,
+        "coded_kbps": field_recording.CODED_SHARE,
+    }
+    for name, share in shares.items():
+        assert np.mean([np.isfinite(one[name]) for one in facts]) == pytest.approx(share, abs=0.13)
+    floors = [one["floor_db"] for one in facts if np.isfinite(one["floor_db"])]
+    assert field_recording.LOWEST_FLOOR_DB <= min(floors)
+    assert max(floors) <= field_recording.HIGHEST_FLOOR_DB
+
+
+def test_the_floor_has_the_level_it_says(monkeypatch):
+    for name, share in (("ROOM", 0), ("GATE", 0), ("CODED", 0), ("NO_FLOOR", 0)):
+        monkeypatch.setattr(field_recording, f"{name}_SHARE", share)
+    burst = np.zeros(2 * SAMPLE_RATE)
+    burst[:SAMPLE_RATE] = np.random.default_rng(0).standard_normal(SAMPLE_RATE)
+    audio, facts = as_recorded(burst, np.random.default_rng(1))
+    pause = rms_dbfs(audio[int(1.5 * SAMPLE_RATE) :]) - rms_dbfs(audio[:SAMPLE_RATE])
+    assert pause == pytest.approx(facts["floor_db"], abs=1.5)
+
+
+def test_a_microphone_filters_and_adds_nothing(voice):
+    twice = through_microphone(2 * voice, np.random.default_rng(5))
+    once = through_microphone(voice, np.random.default_rng(5))
+    np.testing.assert_allclose(twice, 2 * once, atol=1e-9)
+
+
+def test_a_gate_leaves_digital_silence_and_the_words(voice):
+    quiet = voice + 1e-5 * np.random.default_rng(0).standard_normal(len(voice))
+    quiet[:4000] = 1e-5 * np.random.default_rng(1).standard_normal(4000)
+    audio = gated(quiet, np.random.default_rng(0))
+    assert np.mean(audio == 0) > 0.03
+    loud = np.abs(quiet) > 0.5 * np.abs(quiet).max()
+    np.testing.assert_allclose(audio[loud], quiet[loud])

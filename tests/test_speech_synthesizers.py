@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from aqp_utils import field_sources, speech_synthesizers
+from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.speech_synthesizers import random_text, synthesized_speech, synthesizers
+
+PROGRAMS = tuple(speech_synthesizers.COMMANDS)
+
+
+def installed(program):
+    if program not in synthesizers():
+        pytest.skip(f"{program} is not installed")
+
+
+def test_text_has_words_and_numbers_or_numbers_only():
+    rng = np.random.default_rng(0)
+    assert len(random_text(rng, 12).split()) == 12
+    assert any(word.strip(",.").isdigit() for word in random_text(rng, 60).split())
+    assert all(word.strip(",.").isdigit() for word in random_text(rng, 9, True).split())
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_programs_speak_at_the_rate_level_and_length_asked_for(program):
+    installed(program)
+    audio, facts = synthesized_speech(program, 2.0, np.random.default_rng(1))
+    assert audio.shape == (2 * SAMPLE_RATE,) and audio.dtype == np.float32
+    assert rms_dbfs(audio[active_mask(audio)]) == pytest.approx(ACTIVE_LEVEL_DBFS, abs=0.5)
+    assert facts["program"] == program and facts["voice"].partition("+")[0] in (
+        synthesizers()[program].voices
+    )
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_same_stream_gives_the_same_speech_and_another_one_other_speech(program):
+    installed(program)
+    first, again, other = (
+        synthesized_speech(program, 1.0, np.random.default_rng(seed))[0] for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_program_that_fails_is_named(monkeypatch):
+    fake = {"flite": speech_synthesizers.Synthesizer("flite", ("nobody",))}
+    monkeypatch.setattr(speech_synthesizers, "synthesizers", lambda: fake)
+    monkeypatch.setattr(speech_synthesizers.shutil, "which", lambda name: None)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(RuntimeError, match=r"flite \(nobody\)"):
+        synthesized_speech("flite", 1.0, np.random.default_rng(0))
+
+
+def test_without_any_program_our_own_voices_take_its_share(monkeypatch):
+    monkeypatch.setattr(field_sources, "synthesizers", dict)
+    shares = field_sources.shares()
+    assert set(shares) == set(field_sources.OWN)
+    assert sum(shares.values()) == pytest.approx(1)
+    audio, facts = field_sources.draw_source(1.0, np.random.default_rng(0))
+    assert audio.shape == (SAMPLE_RATE,) and facts["family"] in field_sources.OWN
+
+
+def test_a_short_utterance_is_followed_by_silence_and_a_long_one_is_cut():
+    rng = np.random.default_rng(0)
+    assert speech_synthesizers._fit(np.ones(5), 8, rng).tolist() == [1] * 5 + [0] * 3
+    assert len(speech_synthesizers._fit(np.ones(50), 8, rng)) == 8
