@@ -1,8 +1,10 @@
 """Training of the `field` predictor: the encoder is fine-tuned together with the network.
 
 A batch holds whole sources, each clean and damaged: what differs inside a group is the damage, so
-the damage is what there is to learn. The validation part, other voices of the same synthesis,
-decides when to stop; recordings of people never decide anything.
+the damage is what there is to learn. Beside class and score the encoder goes on predicting, frame
+by frame, the spectra of the clean source and of what was done to it, as in its pretraining: one
+score per clip is little to learn from, 75 spectra are much. The validation part, other voices of
+the same synthesis, decides when to stop; recordings of people never decide anything.
 """
 
 import hashlib
@@ -23,6 +25,7 @@ from aqp_utils.encoder_catalog import EMBEDDED_FOLDER
 from aqp_utils.metrics import pearson, spearman
 from aqp_utils.network import MultiTaskNet
 from aqp_utils.prediction import Prediction
+from aqp_utils.pretrain_targets import FRAMES_PER_STEP, N_MELS, LogMel
 from aqp_utils.quality import CLASSES, SCALE
 from aqp_utils.randomness import rng_for
 from aqp_utils.repository import code_behind
@@ -32,7 +35,9 @@ from aqp_utils.training_state import Clock, load_checkpoint, save_checkpoint
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 SHUFFLING, CROPPING = 1, 2  # addresses of random streams
 SCALER_CLIPS = 500  # that the embedding's first scaler is fitted on
+SCALER_SOURCES = 50  # that the spectra's is fitted on
 WEIGHT_DECAY = 0.01
+SPECTRA = 2 * FRAMES_PER_STEP * N_MELS  # values per frame of the encoder: clean and difference
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,11 @@ class FieldSettings:
 
     epochs: int
     batch_sources: int = 4
-    encoder_rate: float = 2e-4
-    network_rate: float = 5e-4
+    encoder_rate: float = 8e-5
+    network_rate: float = 1e-3
     warmup: int = 200  # steps
     score_weight: float = 1.0
+    spectra_weight: float = 1.0
     dropout: float = 0.3
     feature_dropout: float = 0.3  # share of clips whose 19 features are hidden
     shortest_crop_s: float = 2.0
@@ -63,28 +69,51 @@ class FieldNet(torch.nn.Module):
     def __init__(self, hidden=(512, 256), n_features=19, dropout=0.3, seed=0):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # of what the weights lack and nothing uses, the mask's value
+            torch.manual_seed(seed)
             self.encoder = Wav2Vec2Model.from_pretrained(EMBEDDED_FOLDER, dtype=torch.float32)
+            # Predicts spectra while training and is left out of the predictor.
+            self.spectra = torch.nn.Linear(self.encoder.config.hidden_size, SPECTRA)
         self.encoder.config.apply_spec_augment = False
         n_inputs = n_features + self.encoder.config.hidden_size
         self.network = MultiTaskNet(n_inputs, hidden, dropout, len(CLASSES), seed)
-        self.register_buffer("mean", torch.zeros(n_inputs))
-        self.register_buffer("scale", torch.ones(n_inputs))
+        self.log_mel = LogMel()
+        for name, size in (("", n_inputs), ("spectra_", SPECTRA)):
+            self.register_buffer(f"{name}mean", torch.zeros(size))
+            self.register_buffer(f"{name}scale", torch.ones(size))
 
-    def embed(self, audio):
-        """Mean of the top hidden state over time, (b, 768); in training bfloat16 inside."""
+    def states(self, audio):
+        """Top hidden states (b, frames, 768) of audio (b, n); in training bfloat16 inside."""
         audio = F.layer_norm(audio, audio.shape[1:])  # zero mean, unit variance per clip
         with torch.autocast(audio.device.type, torch.bfloat16, enabled=self.training):
-            states = self.encoder(audio).last_hidden_state
-        return states.float().mean(dim=1)
+            return self.encoder(audio).last_hidden_state.float()
 
-    def forward(self, audio, features, hidden_features=None):
-        """Logits (b, 3) and scores (b,) of audio (b, n) and features (b, 19), not standardised.
+    def embed(self, audio):
+        """Mean of the top hidden states over time, (b, 768)."""
+        return self.states(audio).mean(dim=1)
+
+    def spectra_of(self, audio, clean):
+        """Log-mel spectra of the clean source and of the difference to it, (b, frames, 256)."""
+        audio, clean = (F.layer_norm(x, x.shape[1:]) for x in (audio, clean))
+        gain = (audio * clean).sum(1, keepdim=True) / clean.square().sum(1, keepdim=True)
+        mels = [self.log_mel(signal) for signal in (clean, audio - gain * clean)]
+        frames = [mel.unflatten(1, (-1, FRAMES_PER_STEP)).flatten(2) for mel in mels]
+        return torch.cat(frames, dim=2)
+
+    def spectra_loss(self, states, audio, clean):
+        """How far the spectra read off the states are from the true ones (Huber, standardised)."""
+        target = (self.spectra_of(audio, clean) - self.spectra_mean) / self.spectra_scale
+        return F.smooth_l1_loss(self.spectra(states), target)
+
+    def forward(self, audio, features):
+        """Logits (b, 3) and scores (b,) of audio (b, n) and features (b, 19), not standardised."""
+        return self.judge(self.embed(audio), features)
+
+    def judge(self, embedding, features, hidden_features=None):
+        """Logits and scores from embedding (b, 768) and features (b, 19).
 
         `hidden_features`, bool (b,), marks clips whose features are put at their mean.
         """
-        inputs = torch.cat([features, self.embed(audio)], dim=1)
-        inputs = (inputs - self.mean) / self.scale
+        inputs = (torch.cat([features, embedding], dim=1) - self.mean) / self.scale
         if hidden_features is not None:
             shown = torch.ones_like(inputs)
             shown[hidden_features, : features.shape[1]] = 0
@@ -108,9 +137,10 @@ def clips_to_tensors(clips, rows, samples=None):
 
 
 def groups_of(clips, part):
-    """Rows of each source of one part: list of int arrays."""
-    table = clips.table[clips.table["part"] == part]
-    return [rows.index.to_numpy() for _, rows in table.groupby("source")]
+    """Rows of each source of one part, the clean clip first: list of int arrays."""
+    table = clips.table[clips.table["part"] == part].sort_values(["source", "version"])
+    groups = [rows for _, rows in table.groupby("source")]
+    return [rows.index.to_numpy() for rows in groups if rows["version"].iloc[0] == 0]
 
 
 def set_scaler(model, clips, seed, device):
@@ -122,6 +152,18 @@ def set_scaler(model, clips, seed, device):
     for name in ("mean", "scale"):
         values = [getattr(scaler, f"{name}_") for scaler in (features, embedding)]
         getattr(model, name).copy_(torch.from_numpy(np.concatenate(values)))
+    groups = groups_of(clips, "train")[:SCALER_SOURCES]
+    rows = np.concatenate(groups)
+    audio = clips_to_tensors(clips, rows)[0].to(device)
+    spectra = model.spectra_of(audio, audio[clean_of(groups)]).flatten(0, 1)
+    model.spectra_mean.copy_(spectra.mean(0))
+    model.spectra_scale.copy_(spectra.std(0) + 1e-3)
+
+
+def clean_of(groups):
+    """Position of its clean clip for each clip of some groups in a row: int tensor (b,)."""
+    sizes = torch.tensor([len(group) for group in groups])
+    return (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
 
 
 @torch.inference_mode()
@@ -181,35 +223,42 @@ def start(clips, settings, device):
     set_scaler(model, clips, settings.seed, device)
     groups = [
         {"params": list(model.encoder.parameters()), "full_rate": settings.encoder_rate},
-        {"params": list(model.network.parameters()), "full_rate": settings.network_rate},
+        {
+            "params": [*model.network.parameters(), *model.spectra.parameters()],
+            "full_rate": settings.network_rate,
+        },
     ]
     return model, torch.optim.AdamW(groups, lr=0.0, weight_decay=WEIGHT_DECAY)
 
 
-def learn(model, optimizer, batch, hidden_features, factor, settings, step):
-    """Step number `step`, with dropout of its own; returns the loss."""
+def learn(model, optimizer, batch, factor, settings, step):
+    """Step number `step`, with dropout of its own; returns the losses by name."""
     for group in optimizer.param_groups:
         group["lr"] = factor * group["full_rate"]
-    audio, features, classes, scores = batch
+    audio, features, classes, scores, clean, hidden_features = batch
     model.train()
     torch.manual_seed(settings.seed * 1_000_003 + step)
-    logits, predicted = model(audio, features, hidden_features)
-    loss = F.cross_entropy(logits, classes)
-    loss = loss + settings.score_weight * F.mse_loss(predicted, scores)
+    states = model.states(audio)
+    logits, predicted = model.judge(states.mean(dim=1), features, hidden_features)
+    losses = {
+        "class": F.cross_entropy(logits, classes),
+        "score": settings.score_weight * F.mse_loss(predicted, scores),
+        "spectra": settings.spectra_weight * model.spectra_loss(states, audio, audio[clean]),
+    }
     optimizer.zero_grad()
-    loss.backward()
+    sum(losses.values()).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
-    return loss.item()
+    return {name: loss.item() for name, loss in losses.items()}
 
 
-def draw_batch(clips, rows, rng, settings):
-    """Tensors of some rows, cut to one random stretch, and which of them show no features."""
-    n = clips.audio.shape[1]
+def draw_batch(clips, groups, rng, settings):
+    """What `learn` takes, of some groups, all clips cut to the same random stretch."""
+    rows, n = np.concatenate(groups), clips.audio.shape[1]
     length = int(rng.integers(min(n, round(settings.shortest_crop_s * SAMPLE_RATE)), n + 1))
     first = int(rng.integers(n - length + 1))
     hidden = torch.from_numpy(rng.random(len(rows)) < settings.feature_dropout)
-    return clips_to_tensors(clips, rows, (first, first + length)), hidden
+    return *clips_to_tensors(clips, rows, (first, first + length)), clean_of(groups), hidden
 
 
 def train(clips, folder, settings, device="cpu", checkpoint_every_s=120.0, stop_after_s=None):
@@ -250,16 +299,15 @@ def train(clips, folder, settings, device="cpu", checkpoint_every_s=120.0, stop_
         epoch, position = divmod(step, per_epoch)
         order = rng_for(settings.seed, "field", epoch, SHUFFLING, 1).permutation(len(groups))
         taken = order[position * settings.batch_sources : (position + 1) * settings.batch_sources]
-        rows = np.concatenate([groups[i] for i in taken])
-        batch, hidden = draw_batch(
-            clips, rows, rng_for(settings.seed, "field", step, CROPPING, 1), settings
-        )
-        factor = rate_factor(step, n_steps, settings.warmup)
+        rng = rng_for(settings.seed, "field", step, CROPPING, 1)
+        batch = draw_batch(clips, [groups[i] for i in taken], rng, settings)
         batch = [tensor.to(device) for tensor in batch]
-        losses.append(learn(model, optimizer, batch, hidden.to(device), factor, settings, step))
+        factor = rate_factor(step, n_steps, settings.warmup)
+        losses.append(learn(model, optimizer, batch, factor, settings, step))
         progress["step"] = step + 1
         bar.update()
-        bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}", refresh=False)
+        recent = pd.DataFrame(losses[-50:]).mean()
+        bar.set_postfix({name: f"{loss:.3f}" for name, loss in recent.items()}, refresh=False)
         if position == per_epoch - 1:
             _end_epoch(model, clips, folder, settings, device, progress, clock, losses)
             losses = []
@@ -284,10 +332,9 @@ def _end_epoch(model, clips, folder, settings, device, progress, clock, losses):
     found = measure(model, clips, "validation", settings, device)
     epoch = len(progress["history"]) + 1
     row = {"epoch": epoch, "step": progress["step"], **clock.read()}
-    row |= {
-        "train_loss": float(np.mean(losses)),
-        **{f"validation_{k}": v for k, v in found.items()},
-    }
+    means = pd.DataFrame(losses).mean()
+    row |= {"train_loss": means["class"] + means["score"], "train_spectra": means["spectra"]}
+    row |= {f"validation_{name}": value for name, value in found.items()}
     progress["history"].append(row)
     write_csv(folder / "history.csv", pd.DataFrame(progress["history"]))
     tqdm.write(

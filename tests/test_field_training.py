@@ -20,9 +20,9 @@ TINY = {
     "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "intermediate_size": 32,
-    "conv_dim": (16, 16),
-    "conv_kernel": (20, 8),
-    "conv_stride": (20, 8),
+    "conv_dim": (16, 16, 16),
+    "conv_kernel": (400, 8, 4),
+    "conv_stride": (80, 4, 2),
     "num_conv_pos_embeddings": 8,
     "num_conv_pos_embedding_groups": 2,
     "vocab_size": 8,
@@ -100,10 +100,29 @@ def test_hidden_features_do_not_matter_and_shown_ones_do(clips):
     audio, features, *_ = field_training.clips_to_tensors(clips, np.arange(4))
     hidden = torch.tensor([True, True, False, False])
     with torch.no_grad():
-        first = model(audio, features, hidden)[1]
-        second = model(audio, features + 5, hidden)[1]
+        embedding = model.embed(audio)
+        first = model.judge(embedding, features, hidden)[1]
+        second = model.judge(embedding, features + 5, hidden)[1]
     torch.testing.assert_close(first[:2], second[:2])
     assert (first[2:] != second[2:]).all()
+
+
+def test_every_clip_finds_its_clean_source(clips):
+    groups = field_training.groups_of(clips, "train")[:3]
+    rows = np.concatenate(groups)
+    clean = rows[field_training.clean_of(groups)]
+    assert (clips.table["version"].to_numpy()[clean] == 0).all()
+    sources = clips.table["source"].to_numpy()
+    assert (sources[clean] == sources[rows]).all()
+
+
+def test_the_difference_of_a_clean_clip_is_nothing_and_of_a_noisy_one_is_the_noise(clips):
+    model = FieldNet(seed=0)
+    audio = field_training.clips_to_tensors(clips, np.arange(3))[0]
+    spectra = model.spectra_of(audio, audio[[0, 0, 0]])
+    difference = spectra[..., spectra.shape[2] // 2 :].mean(dim=(1, 2))
+    assert difference[0] < -6.9 < -5 < difference[1] < difference[2]
+    torch.testing.assert_close(spectra[0, :, :128], spectra[2, :, :128])
 
 
 def test_the_rate_warms_up_and_ends_at_zero():
