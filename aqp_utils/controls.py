@@ -9,6 +9,7 @@ STYLE = {"description_width": "90px"}
 
 def slider(description, low, high, value, step, readout=True):
     """A slider that reports when it is let go: every report draws a picture."""
+    decimals = len(f"{step:g}".partition(".")[2])
     return ipywidgets.FloatSlider(
         description=description,
         min=low,
@@ -16,6 +17,7 @@ def slider(description, low, high, value, step, readout=True):
         step=step,
         value=value,
         readout=readout,
+        readout_format=f".{decimals}f",
         continuous_update=False,
         style=STYLE,
     )
@@ -40,6 +42,11 @@ def dropdown(description, options, value):
 def beside(*children):
     """Side by side, wrapping where the window is narrow."""
     return ipywidgets.HBox(children, layout=ipywidgets.Layout(flex_flow="row wrap"))
+
+
+def together(*children):
+    """A control with what it says; as wide as its like, so that several rows line up."""
+    return ipywidgets.HBox(children, layout=ipywidgets.Layout(width="440px"))
 
 
 @contextlib.contextmanager

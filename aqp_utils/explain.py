@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from aqp_utils import plots
 from aqp_utils.audio import SAMPLE_RATE, rms_dbfs
+from aqp_utils.feature_table import feature_label
 from aqp_utils.features import FEATURE_SETS
 from aqp_utils.predict import level_of_training
 
@@ -170,7 +171,7 @@ def explanation(predictor, audio):
         loc="right",
         fontweight="bold",
     )
-    fig.subplots_adjust(0.06, 0.1, 0.985, 0.93, 0.45, 0.12)
+    fig.subplots_adjust(0.075, 0.1, 0.985, 0.93, 0.45, 0.12)
     return fig
 
 
@@ -226,7 +227,7 @@ def _draw_regions(regions, bars, picture, audio):
 def _draw_inputs(inputs, ax):
     """Contributions as bars, the largest on top."""
     ordered = inputs.reindex(inputs.abs().sort_values().index)
-    names = [name.replace("_", " ") for name in ordered.index]
+    names = [feature_label(name) for name in ordered.index]
     ax.barh(names, ordered, color=_colors(ordered))
     ax.axvline(0, color="black", lw=0.8)
     ax.set(xlabel="lifts the score by")

@@ -7,7 +7,7 @@ import ipywidgets
 import numpy as np
 import pandas as pd
 
-from aqp_utils import widgets
+from aqp_utils import plots, widgets
 from aqp_utils.model import DESCRIPTION
 from aqp_utils.predict import Predictor
 from aqp_utils.synth import tone_clip
@@ -30,6 +30,7 @@ def explorers(out):
     -------
     ipywidgets.Tab
     """
+    plots.set_style()
     out = Path(out)
     predictor, problem = find_predictor(out)
     pages = {

@@ -131,6 +131,11 @@ def _player(name, audio, audio_format):
     )
 
 
+# A button of HTML that looks like those of ipywidgets where these are on the page.
+BUTTON = "jupyter-widgets jupyter-button widget-button"
+BUTTON_STYLE = "margin:0 0 4px;padding:0 12px;height:28px;width:auto"
+ROW = "display:flex;flex-wrap:wrap;align-items:flex-end;gap:6px 12px"
+
 # Runs from the attribute itself: HTML widgets and notebook outputs execute no script elements.
 # The second player starts muted beside the first, so that nothing is missed in between.
 _SWITCH = """
@@ -163,13 +168,14 @@ def switched_players(clips, audio_format="flac"):
         For a notebook output or the value of an HTML widget.
     """
     cells = "".join(
-        f'<label style="display:inline-block;margin-right:12px">{html.escape(str(caption))}<br>'
-        f"{_player(caption, audio, audio_format).data}</label>"
+        f'<label style="display:flex;flex-direction:column">'
+        f"{html.escape(str(caption))}{_player(caption, audio, audio_format).data}</label>"
         for caption, audio in clips.items()
     )
     names = " and ".join(str(caption) for caption in clips)
     return HTML(
-        f'<div>{cells}<button type="button" data-now="0" style="padding:4px 12px" '
+        f'<div style="{ROW}">{cells}'
+        f'<button type="button" data-now="0" class="{BUTTON}" style="{BUTTON_STYLE}" '
         f'title="Change between {html.escape(names)} at the same position" '
         f'onclick="{html.escape(_SWITCH)}">Switch A/B</button></div>'
     )

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import ipywidgets
 
+from aqp_utils.players import BUTTON
+
 LONGEST_S = 30  # about 4 MB as text at 48 kHz; Jupyter drops messages over 10 MB
 NAME = "recording.wav"
 _HANDLER = (Path(__file__).parent / "templates" / "recorder.js").read_text("utf-8")
@@ -30,7 +32,7 @@ def recorder(on_recording):
     ipywidgets.HBox
     """
     button = ipywidgets.HTML(
-        f'<button type="button" data-longest="{LONGEST_S}" style="padding:4px 12px" '
+        f'<button type="button" class="{BUTTON}" data-longest="{LONGEST_S}" '
         f'title="Record up to {LONGEST_S} s with the microphone of this device" '
         f'onclick="{html.escape(_HANDLER)}">● Record</button> <output role="status"></output>'
     )

@@ -5,6 +5,7 @@ run folder, packs audio and pictures into the page and writes it.
 """
 
 import base64
+import io
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import soundfile as sf
 from matplotlib.colors import to_hex
+from PIL import Image
 
 from aqp_utils import plots, report_view
 from aqp_utils.audio import SAMPLE_RATE, read_wav
@@ -188,9 +190,29 @@ def _figures(out_folder, captions):
     for name in names:
         plain = name.replace("_", " ")
         title, alt, sentence = captions.get(name, (plain, f"Figure: {plain}", ""))
-        data = base64.b64encode(paths[name].read_bytes()).decode()
+        data = base64.b64encode(packed_png(paths[name])).decode()
         figures.append(dict(name=name, title=title, alt=alt, sentence=sentence, data=data))
     return figures
+
+
+def packed_png(path):
+    """A picture with a palette of its own: to the eye the same figure, in half the bytes.
+
+    Parameters
+    ----------
+    path : path
+        A PNG file.
+
+    Returns
+    -------
+    bytes
+        A PNG file; the given one if it is smaller.
+    """
+    buffer = io.BytesIO()
+    image = Image.open(path).convert("RGB")
+    palette = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    palette.save(buffer, "PNG", optimize=True)
+    return min(buffer.getvalue(), path.read_bytes(), key=len)
 
 
 def _store(predictions, sounds, decoded_rate):

@@ -62,7 +62,6 @@ class _ToneLab:
             "tremolo_rate_hz": slider("tremolo (Hz)", 0.5, 80, 5, 0.5),
             "tremolo_depth": slider("depth (0–1)", 0, 1, 0.3, 0.01),
         }
-        self._sliders["n_harmonics"].readout_format = "d"
         self._player = ipywidgets.HTML()
         self._picture = LivePicture(_lay_out, _finish, (12, 4))
         pitch, count, tilt, *modulation = self._sliders.values()

@@ -12,9 +12,10 @@ import numpy as np
 
 from aqp_utils import plots, quality
 from aqp_utils.audio import SAMPLE_RATE, read_wav
-from aqp_utils.controls import bar, beside, dropdown, strength_slider, unobserved
+from aqp_utils.controls import bar, beside, dropdown, strength_slider, together, unobserved
 from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade
 from aqp_utils.explain_explorer import explain_explorer
+from aqp_utils.feature_table import feature_cells, feature_tables
 from aqp_utils.features import FEATURE_SETS
 from aqp_utils.live_picture import LivePicture, Panel
 from aqp_utils.players import switched_players
@@ -95,12 +96,13 @@ def _finish(figure):
     axes = np.reshape(figure.axes, (3, 3))
     for ax, title in zip(axes[0], ("clean", "degraded", "difference"), strict=True):
         ax.set_title(title, loc="left", fontweight="bold")
-    for ax in axes[:2].flat:
+    for ax in (*axes[0], *axes[1, :2]):
         ax.set_xlabel("")
     for ax in axes[:, 1:].flat:
         ax.set_ylabel("")
+        ax.tick_params(labelleft=False)  # the same as in the first column
     _color_bars(figure, axes)
-    figure.subplots_adjust(0.055, 0.09, 0.985, 0.94, 0.13, 0.22)
+    figure.subplots_adjust(0.055, 0.09, 0.985, 0.94, 0.1, 0.24)
 
 
 CLEAN, DEGRADED = 0, 1
@@ -120,8 +122,8 @@ def _color_bars(figure, axes):
     """Both scales in the free corner of the grid."""
     axes[2, 2].set_axis_off()
     for ax, label, bottom in (
-        (axes[1, 1], "level (dBFS)", 0.72),
-        (axes[1, 2], "change (dB), STFT", 0.2),
+        (axes[1, 1], "level (dBFS)", 0.6),
+        (axes[1, 2], "difference of the STFT levels (dB)", 0.1),
     ):
         inset = axes[2, 2].inset_axes((0.05, bottom, 0.9, 0.1))
         figure.colorbar(ax.images[0], cax=inset, orientation="horizontal", label=label)
@@ -254,9 +256,15 @@ class _DegradationLab:
         self._players, self._table = ipywidgets.HTML(), ipywidgets.HTML()
         self._score = ipywidgets.HTML()
         self._picture = LivePicture(_lay_out, _finish, PICTURE_INCHES)
-        controls = [beside(self._sliders[kind], self._texts[kind]) for kind in CHAIN]
+        controls = [together(self._sliders[kind], self._texts[kind]) for kind in CHAIN]
         self.widget = ipywidgets.VBox(
-            [self._clip, *controls, self._score, self._players, self._picture.widget, self._table]
+            [
+                beside(together(self._clip), *controls),
+                self._score,
+                self._players,
+                self._picture.widget,
+                self._table,
+            ]
         )
         for control in (self._clip, *self._sliders.values()):
             control.observe(self._on_change, "value")
@@ -285,14 +293,10 @@ class _DegradationLab:
             _feature_row(feature, x, y)
             for feature, x, y in zip(self._features, before, after, strict=True)
         ]
-        head = "<tr><th>feature</th><th>unit</th><th>clean</th><th>now</th><th>change</th></tr>"
-        return f'<table style="line-height:1.4">{head}{"".join(rows)}</table>'
+        return feature_tables(("feature", "unit", "clean", "now", "change"), rows, n_tables=2)
 
 
 def _feature_row(feature, before, after):
     """Name, unit, both values and a bar: change relative to the sum of both magnitudes."""
     change = (after - before) / (abs(before) + abs(after) + 1e-12)
-    unit = "" if feature.unit == "1" else html.escape(feature.unit)
-    name = html.escape(feature.name.replace("_", " "))
-    cells = (name, unit, number(before), number(after), bar(change))
-    return "<tr>" + "".join(f'<td style="padding:0 12px 0 0">{c}</td>' for c in cells) + "</tr>"
+    return *feature_cells(feature), number(before), number(after), bar(change)

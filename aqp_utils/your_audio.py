@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from aqp_utils import domain, plots, recorder
 from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.controls import bar, beside
+from aqp_utils.feature_table import feature_cells, feature_tables
 from aqp_utils.features import FEATURE_SETS
 from aqp_utils.live_picture import figure_html
 from aqp_utils.players import player_table
@@ -79,7 +80,7 @@ def read_upload(name, content):
         return _read(path, name)
 
 
-def score_curve(audio, curve):
+def score_curve(audio, curve, inches=(12, 3.4)):
     """Score of each window over the spectrogram.
 
     Parameters
@@ -87,12 +88,14 @@ def score_curve(audio, curve):
     audio : ndarray, shape (n,)
     curve : DataFrame
         Of a `QualityScore`.
+    inches : (float, float)
+        Width and height.
 
     Returns
     -------
     Figure
     """
-    fig = Figure(figsize=(12, 3.4), layout="none")
+    fig = Figure(figsize=inches, layout="none")
     ax = fig.subplots()
     plots.spectrogram(audio, ax, colorbar=False)
     scores = ax.twinx()
@@ -105,7 +108,8 @@ def score_curve(audio, curve):
     scores.set(
         ylim=(low - 0.2, high + 0.2), ylabel="score (1 to 4.5)", xlim=(0, len(audio) / SAMPLE_RATE)
     )
-    fig.subplots_adjust(0.05, 0.15, 0.95, 0.97)
+    width, height = inches
+    fig.subplots_adjust(0.6 / width, 0.5 / height, 1 - 0.6 / width, 1 - 0.1 / height)
     return fig
 
 
@@ -135,6 +139,7 @@ class _YourAudio:
             description="or its path",
             placeholder="on the machine that computes; Enter",
             continuous_update=False,
+            layout=ipywidgets.Layout(width="400px"),
         )
         self._said, self._player = ipywidgets.HTML(), ipywidgets.HTML()
         self._picture, self._table = ipywidgets.HTML(), ipywidgets.HTML()
@@ -209,22 +214,12 @@ def _feature_table(predictor, audio):
     values = describe(without_silent_ends(level_of_training(audio)))
     mean, scale = (x[: len(values)] for x in (predictor.model.mean, predictor.model.scale))
     z = (values - mean) / scale
-    rows = "".join(map(_feature_row, features, values, mean, scale, z))
-    head = "".join(
-        f"<th>{title}</th>"
-        for title in ("feature", "unit", "here", "training: mean ± sd", f"±{SHOWN_AS_RANGE:g} sd")
-    )
-    return f'<table style="line-height:1.4"><tr>{head}</tr>{rows}</table>'
+    rows = list(map(_feature_row, features, values, mean, scale, z))
+    span = f"in standard deviations, ±{SHOWN_AS_RANGE:g}"
+    return feature_tables(("feature", "unit", "here", "training: mean ± sd", span), rows)
 
 
 def _feature_row(feature, value, mean, scale, z):
     color = "#b00020" if abs(z) > domain.FAR_Z else "#0173b2"
-    unit = "" if feature.unit == "1" else html.escape(feature.unit)
-    cells = (
-        html.escape(feature.name.replace("_", " ")),
-        unit,
-        number(value),
-        f"{number(mean)} ± {number(scale)}",
-        f"{bar(z / SHOWN_AS_RANGE, color)} {z:+.1f}",
-    )
-    return "<tr>" + "".join(f'<td style="padding:0 12px 0 0">{c}</td>' for c in cells) + "</tr>"
+    place = f"{bar(z / SHOWN_AS_RANGE, color)} {number(z, 1)}"
+    return *feature_cells(feature), number(value), f"{number(mean)} ± {number(scale)}", place

@@ -4,12 +4,16 @@ import json
 import re
 import shutil
 from html.parser import HTMLParser
+from io import BytesIO
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
-from aqp_utils import report_checks, report_view
-from aqp_utils.report import write_report
+from aqp_utils import plots, report_checks, report_view
+from aqp_utils.report import packed_png, write_report
 
 
 class Links(HTMLParser):
@@ -176,6 +180,17 @@ def test_off_by_two_with_and_without_an_interval(run):
     for entry, shown in ((0.125, "12.5 %"), ({"value": 0.1, "low": 0, "high": 0.2}, "10.0 % (0.0")):
         change_metrics(run, lambda m, e=entry: m["classification"].update(off_by_two=e))
         assert shown in text(_write(run))
+
+
+def test_embedded_figures_look_like_the_files_and_are_smaller(tmp_path):
+    figure = Figure()
+    plots.spectrogram(np.random.default_rng(0).normal(size=16_000) / 10, figure.subplots())
+    path = tmp_path / "figure.png"
+    figure.savefig(path)
+    packed = packed_png(path)
+    assert len(packed) < 0.6 * path.stat().st_size
+    before, after = (np.asarray(Image.open(f).convert("RGB"), int) for f in (path, BytesIO(packed)))
+    assert np.abs(before - after).mean() < 2  # of 255
 
 
 def test_captions_give_order_title_and_alternative_text(run):

@@ -1,6 +1,7 @@
 """What a page with explorers has to do, wherever it is shown."""
 
 import io
+import os
 
 import soundfile as sf
 from tiny_predictor import RATE, voice_like
@@ -64,3 +65,13 @@ def record(page, duration_s):
     page.get_by_text("recording.wav: ").filter(has_text="score").wait_for()
     heard_s = page.evaluate("document.querySelector('audio[aria-label*=recording]').duration")
     assert heard_s > duration_s
+
+
+def keep_picture(page, picture, name):
+    """For scripts/take_screenshots.py: the window with an explorer in it, as NAME.png."""
+    if folder := os.environ.get("AQP_SCREENSHOTS"):
+        page.set_viewport_size({"width": 1160, "height": 860})
+        top = "image => image.closest('.widget-vbox').scrollIntoView()"
+        page.locator(picture).first.evaluate(top)
+        page.wait_for_timeout(1000)
+        page.screenshot(path=f"{folder}/{name}.png")

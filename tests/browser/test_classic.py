@@ -11,6 +11,7 @@ from conftest import Visit
 from explorer_page import (
     WAIT_MS,
     bad_file_then_good_file,
+    keep_picture,
     move_a_slider,
     record,
     wait_for_players,
@@ -27,6 +28,7 @@ OF_ITS_OWN = (
     "Failed to load resource",  # the two above, and MathJax from the network
     "Control comm was closed too early",  # asks a kernel that has not yet imported ipywidgets
 )
+PICTURE = ".output_area img[alt^='Source ']"
 LAST_CELL = """
 import ipywidgets
 from aqp_utils.predict import Predictor
@@ -91,12 +93,13 @@ def complaints(visited):
 
 def test_notebook_02_loads_its_widgets_without_errors(visited):
     page = visited.page
-    move_a_slider(page, ".output_area img[alt^='Source ']")
+    move_a_slider(page, PICTURE)
     wait_for_players(page, ".output_area .widget-html audio", 1.0)
     page.get_by_role("heading", name="Summary").wait_for()
     page.locator(".output_area").get_by_text("ipywidgets 7.7.1").wait_for()
     assert page.locator(".output_error").count() == 0
     assert complaints(visited) == []
+    keep_picture(page, PICTURE, "classic_notebook")
 
 
 def test_your_audio_takes_files_and_the_microphone(visited):
