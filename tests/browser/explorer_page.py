@@ -21,6 +21,27 @@ def move_a_slider(page, picture):
     )
 
 
+REDRAWS_MS = """async ([where, count, pause]) => {
+    const source = () => document.querySelector(where).src;
+    const times = [];
+    for (let i = 0; i < count; i++) {
+        const before = source(), start = performance.now();
+        const press = new KeyboardEvent("keydown", { key: "PageUp", bubbles: true });
+        document.activeElement.dispatchEvent(press);
+        while (source() === before) await new Promise((later) => setTimeout(later, 5));
+        times.push(performance.now() - start);
+        await new Promise((later) => setTimeout(later, pause));
+    }
+    return times;
+}"""
+
+
+def redraws_ms(page, picture, count=5, pause_ms=700):
+    """From a key on the first visible slider to the new picture (CSS selector), several times."""
+    page.locator(".widget-slider:visible .noUi-handle").first.focus()
+    return page.evaluate(REDRAWS_MS, [picture, count, pause_ms])
+
+
 def wait_for_players(page, players, duration_s):
     """Wait until two players or more (CSS selector) have loaded clips of this length."""
     page.wait_for_function(

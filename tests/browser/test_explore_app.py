@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from app_server import served
-from explorer_page import WAIT_MS, bad_file_then_good_file, move_a_slider, record
+from explorer_page import WAIT_MS, bad_file_then_good_file, move_a_slider, record, redraws_ms
 from tiny_predictor import save_predictor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +56,13 @@ def test_the_app_shows_no_code_and_its_sliders_move_the_picture(page):
     page.locator("img[alt^='Source ']").wait_for()
     page.get_by_role("tab", name="Why this score?").click()
     page.locator("img[alt^='Influence of moments']").wait_for()
+
+
+def test_a_clip_of_three_seconds_is_redrawn_within_300_ms(page):
+    page.get_by_role("tab", name="Clip explorer").click()
+    times = redraws_ms(page, "img[alt^='Source ']")
+    print(f"redraw: {sorted(map(round, times))} ms")
+    assert min(times) < 300  # the least disturbed one: other tests may run beside this one
 
 
 def test_a_bad_file_gets_a_sentence_and_the_next_one_a_score(page):
