@@ -1,9 +1,9 @@
 """Training of the `field` predictor: the encoder is fine-tuned together with the network.
 
 A batch holds whole sources, each clean and damaged: what differs inside a group is the damage, so
-the damage is what there is to learn. Beside class and score the encoder goes on predicting, frame
-by frame, the spectra of the clean source and of what was done to it, as in its pretraining: one
-score per clip is little to learn from, 75 spectra are much. The validation part, other voices of
+the damage is what there is to learn. Some groups are heard through yet another microphone, the same
+for all clips of the group, so their labels stay; the 19 features, which describe the clips as they
+were, are hidden then, and the embedding cannot lean on them. The validation part, other voices of
 the same synthesis, decides when to stop; recordings of people never decide anything.
 """
 
@@ -25,7 +25,6 @@ from aqp_utils.encoder_catalog import EMBEDDED_FOLDER
 from aqp_utils.metrics import pearson, spearman
 from aqp_utils.network import MultiTaskNet
 from aqp_utils.prediction import Prediction
-from aqp_utils.pretrain_targets import FRAMES_PER_STEP, N_MELS, LogMel
 from aqp_utils.quality import CLASSES, SCALE
 from aqp_utils.randomness import rng_for
 from aqp_utils.repository import code_behind
@@ -35,9 +34,7 @@ from aqp_utils.training_state import Clock, load_checkpoint, save_checkpoint
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 SHUFFLING, CROPPING = 1, 2  # addresses of random streams
 SCALER_CLIPS = 500  # that the embedding's first scaler is fitted on
-SCALER_SOURCES = 50  # that the spectra's is fitted on
 WEIGHT_DECAY = 0.01
-SPECTRA = 2 * FRAMES_PER_STEP * N_MELS  # values per frame of the encoder: clean and difference
 
 
 @dataclass(frozen=True)
@@ -50,9 +47,8 @@ class FieldSettings:
     network_rate: float = 1e-3
     warmup: int = 200  # steps
     score_weight: float = 1.0
-    spectra_weight: float = 1.0
     dropout: float = 0.3
-    feature_dropout: float = 0.3  # share of clips whose 19 features are hidden
+    filtered: float = 0.4  # share of groups with another microphone and their features hidden
     shortest_crop_s: float = 2.0
     patience: int = 2  # epochs without a better validation score
     seed: int = 0
@@ -71,38 +67,18 @@ class FieldNet(torch.nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.encoder = Wav2Vec2Model.from_pretrained(EMBEDDED_FOLDER, dtype=torch.float32)
-            # Predicts spectra while training and is left out of the predictor.
-            self.spectra = torch.nn.Linear(self.encoder.config.hidden_size, SPECTRA)
         self.encoder.config.apply_spec_augment = False
         n_inputs = n_features + self.encoder.config.hidden_size
         self.network = MultiTaskNet(n_inputs, hidden, dropout, len(CLASSES), seed)
-        self.log_mel = LogMel()
-        for name, size in (("", n_inputs), ("spectra_", SPECTRA)):
-            self.register_buffer(f"{name}mean", torch.zeros(size))
-            self.register_buffer(f"{name}scale", torch.ones(size))
-
-    def states(self, audio):
-        """Top hidden states (b, frames, 768) of audio (b, n); in training bfloat16 inside."""
-        audio = F.layer_norm(audio, audio.shape[1:])  # zero mean, unit variance per clip
-        with torch.autocast(audio.device.type, torch.bfloat16, enabled=self.training):
-            return self.encoder(audio).last_hidden_state.float()
+        self.register_buffer("mean", torch.zeros(n_inputs))
+        self.register_buffer("scale", torch.ones(n_inputs))
 
     def embed(self, audio):
-        """Mean of the top hidden states over time, (b, 768)."""
-        return self.states(audio).mean(dim=1)
-
-    def spectra_of(self, audio, clean):
-        """Log-mel spectra of the clean source and of the difference to it, (b, frames, 256)."""
-        audio, clean = (F.layer_norm(x, x.shape[1:]) for x in (audio, clean))
-        gain = (audio * clean).sum(1, keepdim=True) / clean.square().sum(1, keepdim=True)
-        mels = [self.log_mel(signal) for signal in (clean, audio - gain * clean)]
-        frames = [mel.unflatten(1, (-1, FRAMES_PER_STEP)).flatten(2) for mel in mels]
-        return torch.cat(frames, dim=2)
-
-    def spectra_loss(self, states, audio, clean):
-        """How far the spectra read off the states are from the true ones (Huber, standardised)."""
-        target = (self.spectra_of(audio, clean) - self.spectra_mean) / self.spectra_scale
-        return F.smooth_l1_loss(self.spectra(states), target)
+        """Mean of the top hidden states over time, (b, 768); in training bfloat16 inside."""
+        audio = F.layer_norm(audio, audio.shape[1:])  # zero mean, unit variance per clip
+        with torch.autocast(audio.device.type, torch.bfloat16, enabled=self.training):
+            states = self.encoder(audio).last_hidden_state
+        return states.float().mean(dim=1)
 
     def forward(self, audio, features):
         """Logits (b, 3) and scores (b,) of audio (b, n) and features (b, 19), not standardised."""
@@ -137,10 +113,9 @@ def clips_to_tensors(clips, rows, samples=None):
 
 
 def groups_of(clips, part):
-    """Rows of each source of one part, the clean clip first: list of int arrays."""
-    table = clips.table[clips.table["part"] == part].sort_values(["source", "version"])
-    groups = [rows for _, rows in table.groupby("source")]
-    return [rows.index.to_numpy() for rows in groups if rows["version"].iloc[0] == 0]
+    """Rows of each source of one part: list of int arrays."""
+    table = clips.table[clips.table["part"] == part]
+    return [rows.index.to_numpy() for _, rows in table.groupby("source")]
 
 
 def set_scaler(model, clips, seed, device):
@@ -152,18 +127,6 @@ def set_scaler(model, clips, seed, device):
     for name in ("mean", "scale"):
         values = [getattr(scaler, f"{name}_") for scaler in (features, embedding)]
         getattr(model, name).copy_(torch.from_numpy(np.concatenate(values)))
-    groups = groups_of(clips, "train")[:SCALER_SOURCES]
-    rows = np.concatenate(groups)
-    audio = clips_to_tensors(clips, rows)[0].to(device)
-    spectra = model.spectra_of(audio, audio[clean_of(groups)]).flatten(0, 1)
-    model.spectra_mean.copy_(spectra.mean(0))
-    model.spectra_scale.copy_(spectra.std(0) + 1e-3)
-
-
-def clean_of(groups):
-    """Position of its clean clip for each clip of some groups in a row: int tensor (b,)."""
-    sizes = torch.tensor([len(group) for group in groups])
-    return (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
 
 
 @torch.inference_mode()
@@ -223,10 +186,7 @@ def start(clips, settings, device):
     set_scaler(model, clips, settings.seed, device)
     groups = [
         {"params": list(model.encoder.parameters()), "full_rate": settings.encoder_rate},
-        {
-            "params": [*model.network.parameters(), *model.spectra.parameters()],
-            "full_rate": settings.network_rate,
-        },
+        {"params": list(model.network.parameters()), "full_rate": settings.network_rate},
     ]
     return model, torch.optim.AdamW(groups, lr=0.0, weight_decay=WEIGHT_DECAY)
 
@@ -235,15 +195,13 @@ def learn(model, optimizer, batch, factor, settings, step):
     """Step number `step`, with dropout of its own; returns the losses by name."""
     for group in optimizer.param_groups:
         group["lr"] = factor * group["full_rate"]
-    audio, features, classes, scores, clean, hidden_features = batch
+    audio, features, classes, scores, hidden_features = batch
     model.train()
     torch.manual_seed(settings.seed * 1_000_003 + step)
-    states = model.states(audio)
-    logits, predicted = model.judge(states.mean(dim=1), features, hidden_features)
+    logits, predicted = model.judge(model.embed(audio), features, hidden_features)
     losses = {
         "class": F.cross_entropy(logits, classes),
         "score": settings.score_weight * F.mse_loss(predicted, scores),
-        "spectra": settings.spectra_weight * model.spectra_loss(states, audio, audio[clean]),
     }
     optimizer.zero_grad()
     sum(losses.values()).backward()
@@ -257,8 +215,25 @@ def draw_batch(clips, groups, rng, settings):
     rows, n = np.concatenate(groups), clips.audio.shape[1]
     length = int(rng.integers(min(n, round(settings.shortest_crop_s * SAMPLE_RATE)), n + 1))
     first = int(rng.integers(n - length + 1))
-    hidden = torch.from_numpy(rng.random(len(rows)) < settings.feature_dropout)
-    return *clips_to_tensors(clips, rows, (first, first + length)), clean_of(groups), hidden
+    audio, *rest = clips_to_tensors(clips, rows, (first, first + length))
+    is_filtered = rng.random(len(groups)) < settings.filtered
+    gains = [
+        random_response(length, rng) if one else torch.ones(length // 2 + 1) for one in is_filtered
+    ]
+    sizes = torch.tensor([len(group) for group in groups])
+    spectra = torch.fft.rfft(audio) * torch.stack(gains).repeat_interleave(sizes, dim=0)
+    hidden = torch.from_numpy(is_filtered).repeat_interleave(sizes)
+    return torch.fft.irfft(spectra, length), *rest, hidden
+
+
+def random_response(n, rng):
+    """Gain of a microphone at the frequencies of an FFT of `n` samples: a tilt and two bumps."""
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(n, 1 / SAMPLE_RATE), 30.0) / 1000)
+    gain_db = rng.normal(0, 1) * octaves
+    for _ in range(2):
+        centre, width = rng.uniform(-3.5, 3.0), rng.uniform(0.4, 1.5)
+        gain_db += rng.normal(0, 2) * np.exp(-0.5 * ((octaves - centre) / width) ** 2)
+    return torch.from_numpy(10 ** (gain_db / 20)).float()
 
 
 def train(clips, folder, settings, device="cpu", checkpoint_every_s=120.0, stop_after_s=None):
@@ -333,7 +308,7 @@ def _end_epoch(model, clips, folder, settings, device, progress, clock, losses):
     epoch = len(progress["history"]) + 1
     row = {"epoch": epoch, "step": progress["step"], **clock.read()}
     means = pd.DataFrame(losses).mean()
-    row |= {"train_loss": means["class"] + means["score"], "train_spectra": means["spectra"]}
+    row |= {"train_loss": means["class"] + means["score"]}
     row |= {f"validation_{name}": value for name, value in found.items()}
     progress["history"].append(row)
     write_csv(folder / "history.csv", pd.DataFrame(progress["history"]))

@@ -9,7 +9,15 @@ from aqp_utils.audio import SAMPLE_RATE, level_of_training
 from aqp_utils.degrade import add_noise
 from aqp_utils.field_clips import FieldClips
 from aqp_utils.field_predictor import export
-from aqp_utils.field_training import FieldNet, FieldSettings, measure, predict, rate_factor, train
+from aqp_utils.field_training import (
+    FieldNet,
+    FieldSettings,
+    draw_batch,
+    measure,
+    predict,
+    rate_factor,
+    train,
+)
 from aqp_utils.predict import Predictor
 from aqp_utils.psychoacoustics import psychoacoustic_features
 from aqp_utils.quality import class_of_score
@@ -107,22 +115,19 @@ def test_hidden_features_do_not_matter_and_shown_ones_do(clips):
     assert (first[2:] != second[2:]).all()
 
 
-def test_every_clip_finds_its_clean_source(clips):
-    groups = field_training.groups_of(clips, "train")[:3]
-    rows = np.concatenate(groups)
-    clean = rows[field_training.clean_of(groups)]
-    assert (clips.table["version"].to_numpy()[clean] == 0).all()
-    sources = clips.table["source"].to_numpy()
-    assert (sources[clean] == sources[rows]).all()
-
-
-def test_the_difference_of_a_clean_clip_is_nothing_and_of_a_noisy_one_is_the_noise(clips):
-    model = FieldNet(seed=0)
-    audio = field_training.clips_to_tensors(clips, np.arange(3))[0]
-    spectra = model.spectra_of(audio, audio[[0, 0, 0]])
-    difference = spectra[..., spectra.shape[2] // 2 :].mean(dim=(1, 2))
-    assert difference[0] < -6.9 < -5 < difference[1] < difference[2]
-    torch.testing.assert_close(spectra[0, :, :128], spectra[2, :, :128])
+def test_a_group_has_one_microphone_and_no_features_then(clips):
+    groups = field_training.groups_of(clips, "train")[:2]
+    always, never = (settings(filtered=share, shortest_crop_s=1.0) for share in (1, 0))
+    plain, *_, shown = draw_batch(clips, groups, np.random.default_rng(0), never)
+    heard, *_, hidden = draw_batch(clips, groups, np.random.default_rng(0), always)
+    assert hidden.all() and not shown.any()
+    torch.testing.assert_close(
+        plain, torch.tensor(clips.audio[np.concatenate(groups)]).float(), rtol=0, atol=0.1
+    )
+    response = torch.fft.rfft(heard).abs() / torch.fft.rfft(plain).abs().clamp(min=1)
+    middle = response[:, 500:3000]
+    torch.testing.assert_close(middle[0], middle[1], rtol=0.05, atol=0.05)
+    assert (middle[0] - middle[3]).abs().max() > 0.1
 
 
 def test_the_rate_warms_up_and_ends_at_zero():
