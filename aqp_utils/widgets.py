@@ -197,7 +197,13 @@ class _ClipExplorer:
         self._show(parameter, row)
 
     def _on_strength(self, change):
-        self._show(_strength_to_parameter(self._kind.value, change["new"]), None)
+        """A strength between the severities leaves the last one standing."""
+        parameter = _strength_to_parameter(self._kind.value, change["new"])
+        for severity, ends in SEVERITY_RANGES[self._kind.value].items():
+            if min(ends) <= parameter <= max(ends):
+                with unobserved(self._severity, self._on_choice):
+                    self._severity.value = severity
+        self._show(parameter, None)
 
     def _row_of_choice(self):
         key = (self._source.value, self._kind.value, self._severity.value)

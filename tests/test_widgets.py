@@ -4,6 +4,7 @@ import base64
 import datetime
 import io
 import re
+import shutil
 import time
 
 import ipywidgets
@@ -15,6 +16,8 @@ from tiny_predictor import save_predictor, voice_like
 
 from aqp_utils import recorder, tone_lab, widgets, your_audio
 from aqp_utils.audio import read_wav
+from aqp_utils.explore import find_predictor
+from aqp_utils.feature_table import feature_label, feature_tables
 from aqp_utils.predict import Predictor
 
 
@@ -102,6 +105,16 @@ def test_the_score_of_a_clip_made_now_follows_its_picture(fake_run, table):
     assert "predicted <b>low 1.00</b>" in page(explorer)
 
 
+@pytest.mark.parametrize("kind", ["noise", "clip", "lowpass", "reverb", "compression"])
+def test_severity_follows_the_strength(explorer, kind):
+    controls(explorer)["degradation"].value = kind
+    for strength, severity in ((0.01, 1), (0.99, 3), (0.0, 1), (1.0, 3)):
+        controls(explorer)["strength"].value = strength
+        assert controls(explorer)["severity"].value == severity
+        assert controls(explorer)["strength"].value == strength
+        assert "made now" in page(explorer)
+
+
 def test_severity_goes_back_to_the_clip_of_the_study(explorer):
     first = picture(explorer)
     severity = controls(explorer)["severity"]
@@ -160,6 +173,40 @@ def test_explorers_take_a_predictor(fake_run, table, clip, predictor):
     lab = widgets.degradation_lab({"a": clip}, predictor, "classic")
     said = predictor(clip, RATE)
     assert f"predicted <b>{said.quality} {said.score:.2f}</b>" in page(lab)
+
+
+def test_the_predictor_is_that_of_the_run_else_the_one_that_ships(predictor, tmp_path, monkeypatch):
+    monkeypatch.setattr("aqp_utils.predict.SHIPPED", tmp_path / "nothing")
+    assert find_predictor(predictor.folder.parent)[0] is None
+    nobody, problem = find_predictor()
+    assert nobody is None and "no predictor ships" in problem
+    monkeypatch.setattr("aqp_utils.predict.SHIPPED", predictor.folder)
+    found, problem = find_predictor(tmp_path)
+    assert found.folder == predictor.folder and problem is None
+    run = tmp_path / "run"
+    shutil.copytree(predictor.folder, run / "04_model")
+    assert find_predictor(run)[0].folder == run / "04_model"
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("loudness_0_4_bark", "loudness 0–4 Bark"),
+        ("loudness_n5", "loudness N5"),
+        ("sharpness_din", "sharpness (DIN)"),
+        ("hnr", "HNR"),
+        ("mfcc_13", "MFCC 13"),
+        ("zero_crossing_rate", "zero crossing rate"),
+    ],
+)
+def test_features_are_called_what_people_call_them(name, written):
+    assert feature_label(name) == written
+
+
+def test_no_row_is_lost_between_two_tables():
+    rows = [(str(i), "", "", "", "") for i in range(19)]
+    tables = feature_tables(("a", "b", "c", "d", "e"), rows, n_tables=2)
+    assert tables.count("<table") == 2 and tables.count("<tr>") == 2 + 19
 
 
 def test_lab_takes_clips_of_different_lengths(clip):
@@ -253,6 +300,14 @@ def test_a_recording_gets_everything(own):
         assert part in said, part
     assert "a<b>" not in said
     assert said.count("<tr>") >= 20
+
+
+def test_a_clip_unlike_training_gets_a_warning_and_red_bars(own):
+    assert "Unlike the training clips" not in upload(own, "voice.wav", wav(voice_like(1.0, 3)))
+    tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)
+    said = upload(own, "tone.wav", wav(tone))
+    assert "score <b>" in said and "Unlike the training clips" in said
+    assert "features outside training" in said and "background:#b00020" in said
 
 
 BAD = {
