@@ -4,6 +4,7 @@ BIN := $(VENV)/bin/python
 CLASSIC := tests/browser/classic-requirements.txt
 KEY := $(shell cat requirements.lock requirements-*.txt $(CLASSIC) | cksum | cut -d' ' -f1)
 RUN_READY := $(VENV)/ready-to-run-$(KEY)
+FIELD_READY := $(VENV)/ready-to-train-field-$(KEY)
 EXPLORE_READY := $(VENV)/ready-to-explore-$(KEY)
 TEST_READY := $(VENV)/ready-to-test-$(KEY)
 PIP := $(BIN) -m pip install --quiet --disable-pip-version-check
@@ -11,7 +12,7 @@ PIP := $(BIN) -m pip install --quiet --disable-pip-version-check
 # The run folder that `make explore` shows.
 OUT := outputs/run
 
-.PHONY: help run explore test clean
+.PHONY: help run explore field test clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +20,7 @@ help:
 	@echo "             make run ARGS=\"--preset smoke\"           about a minute"
 	@echo "             make run ARGS=\"-p SEED 1 --out outputs/seed1\""
 	@echo "make explore open the explorers in a browser, without code (OUT=outputs/run)"
+	@echo "make field   train the predictor for recordings again: hours, and a C compiler"
 	@echo "make test    install, check the code and the notebooks, run the series at smoke"
 	@echo "make clean   remove .venv and caches; results in outputs/ stay"
 	@echo
@@ -31,6 +33,10 @@ run: $(RUN_READY)
 explore: $(EXPLORE_READY)
 	@AQP_OUT="$(OUT)" $(BIN) -m voila apps/explore.ipynb --Voila.ip=127.0.0.1 \
 	  --Voila.tornado_settings="{'websocket_max_message_size': 209715200}" $(ARGS)
+
+# Text-to-speech programs that are installed (espeak-ng, flite, festival) take part.
+field: $(FIELD_READY)
+	@$(BIN) -m aqp_utils run --preset field --out outputs/field $(ARGS)
 
 test: $(TEST_READY)
 	@$(BIN) -m ruff check .
@@ -48,6 +54,10 @@ $(RUN_READY):
 	@rm -f $(VENV)/ready-to-*
 	@touch $@
 
+$(FIELD_READY): $(RUN_READY)
+	@$(PIP) -r requirements-field.txt -c requirements.lock
+	@touch $@
+
 $(EXPLORE_READY): $(RUN_READY)
 	@$(PIP) -r requirements-explore.txt -c requirements.lock
 	@touch $@
@@ -56,7 +66,7 @@ $(TEST_READY): $(EXPLORE_READY)
 	@$(PIP) -r requirements-test.txt -c requirements.lock
 	@rm -rf $(VENV)/classic
 	@$(PIP) --no-deps --target $(VENV)/classic -r $(CLASSIC)
-	@$(PIP) pesq==0.0.4 2>/dev/null || \
+	@$(PIP) -r requirements-field.txt -c requirements.lock 2>/dev/null || \
 	  echo "no C compiler for the package pesq: tests of measured labels will be skipped"
 	@touch $@
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from aqp_utils import parameters, psychoacoustics, quality  # noqa: E402
 from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES  # noqa: E402
-from aqp_utils.repository import NOTEBOOKS  # noqa: E402
+from aqp_utils.repository import STUDY  # noqa: E402
 
 SHOWCASE = ROOT / "outputs" / "showcase"
 
@@ -30,7 +30,7 @@ def markdown_table(header, rows):
 def badges():
     """Colab badge and executed copy of each notebook, as stamped into the notebooks."""
     rows = []
-    for name in NOTEBOOKS.values():
+    for name in STUDY.values():
         first = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text("utf-8"))["cells"][0]
         text = "".join(first["source"])
         badge = re.search(r"^\[!\[Open in Colab\].*$", text, re.M).group()
@@ -44,6 +44,8 @@ def sizes():
     """How many clips each preset makes."""
     rows = []
     for preset, values in parameters.PRESETS.items():
+        if preset == "field":  # another study; the block recordings tells
+            continue
         given = {name: values.get(name, p.default) for name, p in parameters.PARAMETERS.items()}
         kinds, severities = len(given["DEGRADATIONS"]), len(given["SEVERITIES"])
         sources = kinds * given["N_PER_CONDITION"]
@@ -129,8 +131,34 @@ def encoder():
     )
 
 
+def recordings():
+    """What the shipped predictor learned from, and what it reached on recordings."""
+    card = json.loads((SHIPPED / "card.json").read_text("utf-8"))
+    size_mb = sum(path.stat().st_size for path in SHIPPED.rglob("*.*")) / 1e6
+    parts = [
+        f"Version {card['version']}, {size_mb:.0f} MB: {card['clips']} clips, "
+        f"{card['audio_hours']} hours, {card['training_hours']} hours of training on "
+        f"{card['machine']}. On unheard voices of the same synthesis PCC is "
+        f"{_interval(card['held_out']['pcc'])}. On recordings, clip level:"
+    ]
+    for one in json.loads((SHIPPED / "measured.json").read_text("utf-8")):
+        rows = [["**all**", one["n"], "", "", *(_interval(one["clip"][m]) for m in SCORE_METRICS)]]
+        for group in one["groups"]:
+            numbers = [f"{group[k]:.2f}" for k in ("label", "predicted")]
+            metrics = ["–" if group[m] is None else f"{group[m]:.2f}" for m in SCORE_METRICS]
+            rows.append([group["condition"], group["n"], *numbers, *metrics])
+        table = markdown_table(["damage", "clips", "label", "score", "PCC", "SRCC", "RMSE"], rows)
+        about = f"{one['recordings']}; labels: {one['labels']}; measured {one['date'][:10]}."
+        parts.append(f"{table}\n\n{about}")
+    return "\n\n".join(parts)
+
+
+SCORE_METRICS = ("pcc", "srcc", "rmse")
+SHIPPED = ROOT / "aqp_utils" / "assets" / "predictor"
 ENCODER_INPUTS = ("19", "random", "embedded", "19 + embedded")
-FILLED = {f.__name__: f for f in (badges, sizes, degradations, features, encoder, results)}
+FILLED = {
+    f.__name__: f for f in (badges, sizes, degradations, features, encoder, results, recordings)
+}
 
 
 def filled(text):
