@@ -16,7 +16,8 @@ import pytest
 
 from aqp_utils import pipeline
 from aqp_utils.parameters import PARAMETERS, check
-from aqp_utils.repository import NOTEBOOKS, declared_parameters
+from aqp_utils.predict import Predictor
+from aqp_utils.repository import NOTEBOOKS, STUDY, declared_parameters
 from aqp_utils.storage import sha256
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -143,7 +144,7 @@ def offline():
 @pytest.fixture(scope="module")
 def series(tmp_path_factory, offline):
     out = tmp_path_factory.mktemp("series") / "run"
-    assert made(run_series(out)) == list(NOTEBOOKS.values())
+    assert made(run_series(out)) == list(STUDY.values())
     return out
 
 
@@ -191,7 +192,7 @@ def test_folders_hold_what_the_next_notebook_needs(series):
 
 
 def test_executed_copies_have_pictures_and_no_widget_state(series):
-    for name in NOTEBOOKS.values():
+    for name in STUDY.values():
         book = nbformat.read(series / "notebooks" / f"{name}.ipynb", as_version=4)
         nbformat.validate(book)
         outputs = [output for cell in code(book) for output in cell.outputs]
@@ -200,6 +201,35 @@ def test_executed_copies_have_pictures_and_no_widget_state(series):
         assert "application/vnd.jupyter.widget-view+json" not in kinds
         assert "widgets" not in book.metadata
         assert not any(output.output_type == "error" for output in outputs)
+
+
+@pytest.fixture(scope="module")
+def field_run(tmp_path_factory, offline):
+    pytest.importorskip("pesq")
+    out = tmp_path_factory.mktemp("field") / "run"
+    given = dict(N_SOURCES=50, DURATION_S=1.0, FINE_TUNE_EPOCHS=1, BOOTSTRAP=20)
+    stream = io.StringIO()
+    pipeline.run("field", given, out, root=ROOT, stream=stream)
+    assert made(stream.getvalue()) == ["06_field"]
+    return out
+
+
+def test_the_field_notebook_leaves_a_predictor_that_predicts(field_run):
+    predictor = Predictor.load(field_run, device="cpu")
+    result = predictor(np.random.default_rng(0).standard_normal(16_000) * 0.1, 16_000)
+    assert 1 <= result.interval[0] <= result.score <= result.interval[1] <= 4.5
+    card = json.loads((field_run / "06_field" / "predictor" / "card.json").read_text())
+    assert card["clips"] + card["left_out"] == 250
+    assert "PCC" in pipeline.headline(field_run / "06_field" / "metrics.json")
+
+
+def test_the_field_notebook_has_pictures_and_leaves_no_checkpoints(field_run):
+    book = nbformat.read(field_run / "notebooks" / "06_field.ipynb", as_version=4)
+    kinds = {kind for c in code(book) for o in c.outputs for kind in o.get("data", {})}
+    assert "image/png" in kinds and "application/vnd.jupyter.widget-view+json" not in kinds
+    assert not (field_run / "06_field" / "checkpoints").exists()
+    parts = pd.read_csv(field_run / "06_field" / "clips.csv").groupby("speaker")["part"].nunique()
+    assert parts.eq(1).all()
 
 
 def test_the_report_stands_alone(series):
