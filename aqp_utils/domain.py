@@ -78,3 +78,23 @@ def recording_warnings(recording, clip_s):
     if recording.duration_s < SHORT_SHARE * clip_s:
         warnings.append(f"{recording.duration_s:.2f} s long, trained on clips of {clip_s:g} s")
     return warnings
+
+
+def speech_warnings(embedding, mean, scale, detector):
+    """A sentence if the embedding is not that of speech.
+
+    Parameters
+    ----------
+    embedding : ndarray, shape (n,)
+        Not standardised.
+    mean, scale : ndarray, shape (n,)
+        Of the training part.
+    detector : dict or None
+        weights (n,), bias and threshold of the logit; None (a model that has none) never warns.
+    """
+    if detector is None:
+        return []
+    logit = ((embedding - mean) / scale) @ np.asarray(detector["weights"]) + detector["bias"]
+    if logit >= detector["threshold"]:
+        return []
+    return ["does not sound like speech: the score is a guess, for its scale was made for speech"]

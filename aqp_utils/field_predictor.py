@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from aqp_utils.calibration import residual_quantiles
@@ -16,6 +18,10 @@ from aqp_utils.storage import write_json
 
 ENCODER_NAME = "field (the embedded encoder, fine-tuned)"
 CARD = "card.json"
+SCALER_CLIPS = 2_000
+DETECTOR_CLIPS = 1_000  # of speech and of other sounds, in each part
+OTHER_THAN_SPEECH = ("singing", "instruments", "percussion", "tones")
+FALSE_ALARMS = 0.01  # share of speech clips that the detector may call other sounds
 
 
 def export(model, clips, folder, clip_s, card, device="cpu"):
@@ -62,6 +68,7 @@ def export(model, clips, folder, clip_s, card, device="cpu"):
         "feature_names": feature_names(FEATURE_SET),
         "clip_s": clip_s,
         "calibration": residual_quantiles(true, scores),
+        "speech": _speech_detector(model, clips, scaler, device),
     }
     files = save_model(folder, model.network.cpu(), scaler, about)
     hashes = {path.name: sha256_of_files([path]) for path in files if path.suffix != ".json"}
@@ -70,14 +77,21 @@ def export(model, clips, folder, clip_s, card, device="cpu"):
     return card
 
 
+def _drawn(clips, part, is_wanted, most, rng):
+    """Rows of a part that are wanted, at most so many, in random order."""
+    rows = np.flatnonzero((clips.table["part"] == part).to_numpy() & is_wanted)
+    return rng.permutation(rows)[:most]
+
+
 def _standardised_anew(model, clips, device):
-    """Fit the scaler to the training clips as the trained encoder embeds them.
+    """Fit the scaler to training clips as the trained encoder embeds them.
 
     The first layer is changed to match, so that the answers stay the same; the scaler then says
     what training clips are like, which is what domain warnings compare with.
     """
-    train = np.flatnonzero(clips.table["part"] == "train")
-    inputs = np.hstack([clips.features[train], embeddings(model, clips, train, device)])
+    everything = np.ones(len(clips.table), dtype=bool)
+    rows = _drawn(clips, "train", everything, SCALER_CLIPS, np.random.default_rng(0))
+    inputs = np.hstack([clips.features[rows], embeddings(model, clips, rows, device)])
     scaler = StandardScaler().fit(inputs)
     mean, scale = (
         torch.tensor(values, dtype=torch.float32, device=device)
@@ -90,3 +104,42 @@ def _standardised_anew(model, clips, device):
         model.mean.copy_(mean)
         model.scale.copy_(scale)
     return scaler
+
+
+def _speech_detector(model, clips, scaler, device):
+    """Tell speech from music and noises by the embedding: a logistic regression.
+
+    P.862.2 was made for speech, so of anything else the predictor should say that it is guessing.
+
+    Returns
+    -------
+    dict
+        weights (of the standardised embedding), bias, threshold (of the logit: below it is no
+        speech; one in a hundred speech clips of the validation part lies below), and what it
+        reaches on the test part: auc, missed (share of other sounds that pass as speech).
+    """
+    rng = np.random.default_rng(0)
+    is_speech = ~clips.table["family"].isin(OTHER_THAN_SPEECH).to_numpy()
+
+    def some(part):
+        rows = [
+            _drawn(clips, part, wanted, DETECTOR_CLIPS, rng) for wanted in (is_speech, ~is_speech)
+        ]
+        rows = np.concatenate(rows)
+        values = embeddings(model, clips, rows, device)
+        n = values.shape[1]
+        return (values - scaler.mean_[-n:]) / scaler.scale_[-n:], is_speech[rows]
+
+    detector = LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
+    detector.fit(*some("train"))
+    logits, speech = some("validation")
+    threshold = np.quantile(detector.decision_function(logits)[speech], FALSE_ALARMS)
+    inputs, speech = some("test")
+    logits = detector.decision_function(inputs)
+    return {
+        "weights": detector.coef_[0],
+        "bias": detector.intercept_[0],
+        "threshold": threshold,
+        "auc": roc_auc_score(speech, logits),
+        "missed": np.mean(logits[~speech] >= threshold),
+    }

@@ -279,6 +279,9 @@ class Predictor:
         n_features = len(self.feature_names)
         z, far = domain.distances(inputs, self.model.mean, self.model.scale, n_features)
         outside = domain.domain_warnings(z, far, self.feature_names)
+        mean, scale = self.model.mean[n_features:], self.model.scale[n_features:]
+        detector = self.model.about.get("speech")
+        outside += domain.speech_warnings(inputs[n_features:], mean, scale, detector)
         return list(recording.notes), outside + domain.recording_warnings(recording, self.clip_s)
 
 

@@ -131,6 +131,18 @@ def encoder():
     )
 
 
+def model():
+    """The network and its training, from the parameters' defaults."""
+    value = {name: p.default for name, p in parameters.PARAMETERS.items()}
+    layers = "".join(f" → Linear {width} → ReLU" for width in value["HIDDEN"])
+    return (
+        f"787 inputs, standardised on the training part{layers} → dropout {value['DROPOUT']:g} → "
+        f"two heads: three classes and one score. Loss = cross-entropy + λ · squared error, "
+        f"λ = {value['SCORE_WEIGHT']:g}; Adam at {value['LEARNING_RATE']:g}, {value['EPOCHS']} "
+        "epochs. All of these are parameters."
+    )
+
+
 def recordings():
     """What the shipped predictor learned from, and what it reached on recordings."""
     card = json.loads((SHIPPED / "card.json").read_text("utf-8"))
@@ -157,7 +169,8 @@ SCORE_METRICS = ("pcc", "srcc", "rmse")
 SHIPPED = ROOT / "aqp_utils" / "assets" / "predictor"
 ENCODER_INPUTS = ("19", "random", "embedded", "19 + embedded")
 FILLED = {
-    f.__name__: f for f in (badges, sizes, degradations, features, encoder, results, recordings)
+    f.__name__: f
+    for f in (badges, sizes, degradations, features, encoder, model, results, recordings)
 }
 
 

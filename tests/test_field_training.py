@@ -55,6 +55,7 @@ def clips():
             rows.append(dict(source=source, version=version, part=parts[source]))
     table = pd.DataFrame(rows)
     table["score"] = np.tile(SCORES, N_SOURCES)
+    table["family"] = np.where(table["source"] % 2 == 0, "tones", "formant voice")
     table["quality"] = class_of_score(table["score"])
     return FieldClips(np.stack(audio), np.stack(features), table, 0)
 
@@ -155,4 +156,5 @@ def test_the_exported_predictor_says_what_the_model_said(clips, tmp_path):
     # bfloat16 while training, float16 weights and float32 arithmetic in use
     np.testing.assert_allclose(after, before, atol=0.1)
     result = predictor(clips.audio[0] / 2**15, SAMPLE_RATE)
+    assert {"weights", "bias", "threshold", "auc", "missed"} == set(predictor.model.about["speech"])
     assert 1 <= result.interval[0] <= result.score <= result.interval[1] <= 4.5

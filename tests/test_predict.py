@@ -209,6 +209,15 @@ def test_distances_by_hand():
     ]
 
 
+def test_what_does_not_sound_like_speech_is_named_and_models_without_detector_never_warn():
+    detector = {"weights": [1.0, -1.0], "bias": 0.5, "threshold": 0.0}
+    mean, scale = np.array([1.0, 0.0]), np.array([2.0, 1.0])
+    speech, music = np.array([3.0, 0.0]), np.array([1.0, 2.0])
+    assert domain.speech_warnings(speech, mean, scale, detector) == []
+    assert "like speech" in domain.speech_warnings(music, mean, scale, detector)[0]
+    assert domain.speech_warnings(music, mean, scale, None) == []
+
+
 # --- files and folders ---------------------------------------------------------------------------
 
 
