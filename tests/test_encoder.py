@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_encoder import TINY
 from transformers import (
     BertConfig,
     HubertConfig,
@@ -25,18 +26,6 @@ from aqp_utils import encoder_catalog
 from aqp_utils.encoder import load_encoder, normalized, random_encoder
 from aqp_utils.encoder_catalog import EncoderError, cached_weights, list_encoders
 
-TINY = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "conv_dim": (16, 16),
-    "conv_kernel": (20, 8),
-    "conv_stride": (20, 8),
-    "num_conv_pos_embeddings": 8,
-    "num_conv_pos_embedding_groups": 2,
-    "vocab_size": 8,
-}
 CLASSES = {
     "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model),
     "hubert": (HubertConfig, HubertModel),

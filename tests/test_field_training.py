@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny_encoder import TINY
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from aqp_utils import field_training
@@ -23,19 +24,6 @@ from aqp_utils.psychoacoustics import psychoacoustic_features
 from aqp_utils.quality import class_of_score
 from aqp_utils.synth import tone_clip
 
-TINY = {
-    "hidden_size": 32,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "conv_dim": (16, 16, 16),
-    "conv_kernel": (400, 8, 4),
-    "conv_stride": (80, 4, 2),
-    "num_conv_pos_embeddings": 8,
-    "num_conv_pos_embedding_groups": 2,
-    "vocab_size": 8,
-    "layerdrop": 0.0,
-}
 N_SOURCES, SCORES = 20, (4.5, 3.0, 1.2)
 
 

@@ -85,9 +85,7 @@ def test_paired_difference_cancels_what_both_share():
     got = difference_interval(mean_of_x, first, second, "source", 200, rng)
     assert got["estimate"] == pytest.approx(0.1)
     assert got["high"] - got["low"] < 1e-9
-    both = difference_interval(
-        lambda t: {"mean": t["x"].mean()}, first, second, "source", 50, rng
-    )
+    both = difference_interval(lambda t: {"mean": t["x"].mean()}, first, second, "source", 50, rng)
     assert both.loc["mean", "low"] == pytest.approx(0.1)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
+from tiny_encoder import TINY
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from aqp_utils.audio import ACTIVE_LEVEL_DBFS, active_mask, set_level_dbfs
@@ -26,19 +27,7 @@ def voice_like(duration_s=3.0, seed=0):
 def save_predictor(folder, clip_s=1.0, **about):
     """Write encoder, network and scaler; the scaler has seen eight clips like `voice_like`."""
     torch.manual_seed(0)
-    shape = {
-        "hidden_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 32,
-        "conv_dim": (16, 16),
-        "conv_kernel": (20, 8),
-        "conv_stride": (20, 8),
-        "num_conv_pos_embeddings": 8,
-        "num_conv_pos_embedding_groups": 2,
-        "vocab_size": 8,
-    }
-    Wav2Vec2Model(Wav2Vec2Config(**shape)).save_pretrained(folder / "encoder")
+    Wav2Vec2Model(Wav2Vec2Config(**TINY)).save_pretrained(folder / "encoder")
     encoder = load_encoder(str(folder / "encoder"), hidden_size=None, device="cpu", verbose=False)
     clips = [voice_like(clip_s, seed) for seed in range(8)]
     features = np.array([FEATURE_SETS["classic"][1](clip) for clip in clips])
