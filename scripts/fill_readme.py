@@ -145,6 +145,8 @@ def model():
 
 def recordings():
     """What the shipped predictor learned from, and what it reached on recordings."""
+    if not SHIPPED.is_dir():
+        return "No predictor for recordings ships with this version yet."
     card = json.loads((SHIPPED / "card.json").read_text("utf-8"))
     size_mb = sum(path.stat().st_size for path in SHIPPED.rglob("*.*")) / 1e6
     parts = [
