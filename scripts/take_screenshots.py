@@ -138,7 +138,8 @@ def report(browser, run, folder):
 def notebooks(folder):
     """JupyterLab and the classic notebook, as their tests leave them."""
     with tempfile.TemporaryDirectory() as private:
-        tests = [f"tests/browser/{name}.py" for name in ("test_jupyterlab", "test_classic_notebook")]
+        names = ("test_jupyterlab", "test_classic_notebook")
+        tests = [f"tests/browser/{name}.py" for name in names]
         environment = os.environ | {"AQP_SCREENSHOTS": private}
         command = [sys.executable, "-m", "pytest", "-q", *tests]
         subprocess.run(command, cwd=ROOT, env=environment, check=True)
