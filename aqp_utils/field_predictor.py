@@ -113,10 +113,11 @@ def _speech_detector(model, clips, scaler, device):
 
     Returns
     -------
-    dict
+    dict or None
         weights (of the standardised embedding), bias, threshold (of the logit: below it is no
         speech; one in a hundred speech clips of the validation part lies below), and what it
-        reaches on the test part: auc, missed (share of other sounds that pass as speech).
+        reaches on the test part: auc, missed (share of other sounds that pass as speech), None
+        where the test part has one of the two only. None if there is too little to learn from.
     """
     rng = np.random.default_rng(0)
     is_speech = ~clips.table["family"].isin(OTHER_THAN_SPEECH).to_numpy()
@@ -130,16 +131,19 @@ def _speech_detector(model, clips, scaler, device):
         n = values.shape[1]
         return (values - scaler.mean_[-n:]) / scaler.scale_[-n:], is_speech[rows]
 
+    inputs, speech = some("train")
+    held_out, held_out_speech = some("validation")
+    if speech.all() or not speech.any() or not held_out_speech.any():
+        return None
     detector = LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
-    detector.fit(*some("train"))
-    logits, speech = some("validation")
-    threshold = np.quantile(detector.decision_function(logits)[speech], FALSE_ALARMS)
+    detector.fit(inputs, speech)
+    threshold = np.quantile(detector.decision_function(held_out)[held_out_speech], FALSE_ALARMS)
     inputs, speech = some("test")
-    logits = detector.decision_function(inputs)
+    logits, has_both = detector.decision_function(inputs), speech.any() and not speech.all()
     return {
         "weights": detector.coef_[0],
         "bias": detector.intercept_[0],
         "threshold": threshold,
-        "auc": roc_auc_score(speech, logits),
-        "missed": np.mean(logits[~speech] >= threshold),
+        "auc": roc_auc_score(speech, logits) if has_both else None,
+        "missed": np.mean(logits[~speech] >= threshold) if has_both else None,
     }
