@@ -121,4 +121,6 @@ def _class_shares(quality):
 def _from_probabilities(probabilities, score):
     quality = [CLASSES[index] for index in probabilities.argmax(axis=1)]
     return Prediction(probabilities, quality, np.clip(score, *SCALE))
+
+
 ON_FEATURES = ("ridge", "gradient boosting")  # these listen; the others ignore the features

@@ -64,16 +64,12 @@ def drr_db(rt60_s):
     return 15 - 10 * np.log2(rt60_s / 0.3)
 
 
-def room_impulse_response(rt60_s, rng, ratio_db=None):
-    """Exponentially decaying noise tail behind a unit direct sound (Polack's model), shape (m,).
-
-    `ratio_db` is the direct-to-reverberant ratio; by default it follows from `drr_db`.
-    """
-    ratio_db = drr_db(rt60_s) if ratio_db is None else ratio_db
+def room_impulse_response(rt60_s, rng):
+    """Exponentially decaying noise tail behind a unit direct sound (Polack's model), shape (m,)."""
     time_s = np.arange(int(rt60_s * SAMPLE_RATE)) / SAMPLE_RATE
     tail = rng.standard_normal(len(time_s)) * 10 ** (-3 * time_s / rt60_s)
     tail[: int(0.0025 * SAMPLE_RATE)] = 0  # 2.5 ms before the first reflection
-    tail *= 10 ** (-ratio_db / 20) / np.sqrt(np.sum(tail**2))
+    tail *= 10 ** (-drr_db(rt60_s) / 20) / np.sqrt(np.sum(tail**2))
     tail[0] = 1.0
     return tail
 

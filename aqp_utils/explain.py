@@ -15,10 +15,9 @@ import torch
 from matplotlib.figure import Figure
 
 from aqp_utils import plots
-from aqp_utils.audio import SAMPLE_RATE, rms_dbfs
+from aqp_utils.audio import SAMPLE_RATE, level_of_training, rms_dbfs
 from aqp_utils.feature_table import feature_label
 from aqp_utils.features import FEATURE_SETS
-from aqp_utils.predict import level_of_training
 
 STEPS = 256  # of the integral; the parts then add up within 1 % (tests/test_explain.py)
 REGION_S = 0.25

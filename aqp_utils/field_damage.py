@@ -120,78 +120,79 @@ def _check(audio, amount, name):
         raise ValueError(f"{name}: the amount is {amount}; allowed is 0 to 1.")
 
 
-def _listed(family, **functions):
+def _listed(family, *functions, available=_always):
+    """Damages of one family; a function names its damage, and its docstring says what it does."""
     return [
-        FieldDamage(name, family, function, function.__doc__.partition("\n")[0])
-        for name, function in functions.items()
+        FieldDamage(one.__name__, family, one, one.__doc__.partition("\n")[0], available)
+        for one in functions
     ]
 
 
-def _pyav(name, function, encoder):
-    about = function.__doc__.partition("\n")[0]
-    return FieldDamage(name, "codec", function, about, lambda: pyav_codecs.can_code(encoder))
+def _coded(function, encoder):
+    """A codec that is there where PyAV is installed and has its encoder."""
+    return _listed("codec", function, available=lambda: pyav_codecs.can_code(encoder))
 
 
 ALL_DAMAGES = [
     *_listed(
         "room",
-        statistical_room=rooms.statistical_room,
-        shoebox_room=rooms.shoebox_room,
-        reverberator=rooms.reverberator,
+        rooms.statistical_room,
+        rooms.shoebox_room,
+        rooms.reverberator,
     ),
     *_listed(
         "noise",
-        white_noise=field_noise.white_noise,
-        colour_noise=field_noise.colour_noise,
-        shaped_noise=field_noise.shaped_noise,
-        hum_and_hiss=field_noise.hum_and_hiss,
-        babble=field_noise.babble,
-        music=field_noise.music,
-        clicks=field_noise.clicks,
+        field_noise.white_noise,
+        field_noise.colour_noise,
+        field_noise.shaped_noise,
+        field_noise.hum_and_hiss,
+        field_noise.babble,
+        field_noise.music,
+        field_noise.clicks,
     ),
     *_listed(
         "clip",
-        clip_at_quantile=clippers.clip_at_quantile,
-        clip_at_si_sdr=clippers.clip_at_si_sdr,
-        clip_softly=clippers.clip_softly,
-        clip_asymmetrically=clippers.clip_asymmetrically,
-        overshoot=clippers.overshoot,
+        clippers.clip_at_quantile,
+        clippers.clip_at_si_sdr,
+        clippers.clip_softly,
+        clippers.clip_asymmetrically,
+        clippers.overshoot,
     ),
     *_listed(
         "level",
-        gain_steps=dynamics.gain_steps,
-        pumping=dynamics.pumping,
-        noise_gate=dynamics.noise_gate,
-        musical_noise=dynamics.musical_noise,
-        quiet_16_bit=dynamics.quiet_16_bit,
-        few_bits=clippers.few_bits,
+        dynamics.gain_steps,
+        dynamics.pumping,
+        dynamics.noise_gate,
+        dynamics.musical_noise,
+        dynamics.quiet_16_bit,
+        clippers.few_bits,
     ),
     *_listed(
         "band",
-        lowpass_first_order=band_limits.lowpass_first_order,
-        lowpass_second_order=band_limits.lowpass_second_order,
-        lowpass_steep=band_limits.lowpass_steep,
-        highpass=band_limits.highpass,
-        telephone_band=band_limits.telephone_band,
-        resampled=band_limits.resampled,
-        resampled_badly=band_limits.resampled_badly,
+        band_limits.lowpass_first_order,
+        band_limits.lowpass_second_order,
+        band_limits.lowpass_steep,
+        band_limits.highpass,
+        band_limits.telephone_band,
+        band_limits.resampled,
+        band_limits.resampled_badly,
     ),
-    *_listed("tempo", wsola=tempo.wsola_round_trip, phase_vocoder=tempo.vocoder_round_trip),
+    *_listed("tempo", tempo.wsola_round_trip, tempo.vocoder_round_trip),
     *_listed(
         "codec",
-        mp3=field_codecs.mp3,
-        opus=field_codecs.opus,
-        vorbis=field_codecs.vorbis,
-        waveform_codec=field_codecs.waveform_codec,
-        transform_codec=transform_codec.transform_codec,
-        mnru=clippers.modulated_noise,
+        field_codecs.mp3,
+        field_codecs.opus,
+        field_codecs.vorbis,
+        field_codecs.waveform_codec,
+        transform_codec.transform_codec,
+        clippers.modulated_noise,
     ),
-    _pyav("aac", pyav_codecs.aac, "aac"),
-    _pyav("mp2", pyav_codecs.mp2, "mp2"),
-    _pyav("amr_nb", pyav_codecs.amr_nb, "libopencore_amrnb"),
-    _pyav("g722", pyav_codecs.g722, "g722"),
-    _pyav("g726", pyav_codecs.g726, "g726"),
-    *_listed("packets", packet_loss=packet_loss.packet_loss, dropouts=packet_loss.dropouts),
+    *_coded(pyav_codecs.aac, "aac"),
+    *_coded(pyav_codecs.mp2, "mp2"),
+    *_coded(pyav_codecs.amr_nb, "libopencore_amrnb"),
+    *_coded(pyav_codecs.g722, "g722"),
+    *_coded(pyav_codecs.g726, "g726"),
+    *_listed("packets", packet_loss.packet_loss, packet_loss.dropouts),
 ]
 DAMAGES = {damage.name: damage for damage in ALL_DAMAGES if damage.available()}
 

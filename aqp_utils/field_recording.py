@@ -18,7 +18,8 @@ from aqp_utils.audio import (
 )
 from aqp_utils.codecs import through_codec
 from aqp_utils.coloured_noise import coloured_noise
-from aqp_utils.degrade import room_impulse_response
+from aqp_utils.microphone import random_response
+from aqp_utils.rooms import decaying_response
 
 ROOM_SHARE, GATE_SHARE, CODED_SHARE = 0.5, 0.2, 0.1
 NO_FLOOR_SHARE, BAND_SHARE = 0.25, 0.3
@@ -46,7 +47,7 @@ def as_recorded(audio, rng):
     facts = {"drr_db": np.nan, "floor_db": np.nan, "gate": 0.0, "coded_kbps": np.nan}
     if rng.random() < ROOM_SHARE:
         rt60_s, facts["drr_db"] = np.exp(rng.uniform(*np.log((0.08, 0.6)))), rng.uniform(8, 40)
-        room = room_impulse_response(rt60_s, rng, facts["drr_db"])
+        room = decaying_response(rt60_s, facts["drr_db"], rng.uniform(0.3, 0.9), rng)
         audio = fftconvolve(audio, room)[: len(audio)]
     audio = through_microphone(audio, rng)
     audio = set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
@@ -65,27 +66,14 @@ def as_recorded(audio, rng):
 
 
 def through_microphone(audio, rng):
-    """A smooth random frequency response: tilt, three broad bumps, a high-pass, at times a band.
-
-    Slopes and bumps of up to 6 dB are what microphones, distances and mixing desks differ by.
-    """
-    frequency_hz = np.maximum(np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE), 30.0)
-    octaves = np.log2(frequency_hz / 1000)
-    gain_db = rng.normal(0, 1.5) * octaves
-    for _ in range(3):
-        centre, width = rng.uniform(-3.5, 3.0), rng.uniform(0.4, 1.5)
-        gain_db += rng.normal(0, 3) * np.exp(-0.5 * ((octaves - centre) / width) ** 2)
-    spectrum = np.fft.rfft(audio) * 10 ** (gain_db / 20)
-    audio = np.fft.irfft(spectrum, len(audio))
-    audio = sosfilt(_highpass(rng.uniform(30, 150)), audio)
+    """A smooth random response, a high-pass, at times the upper end of a band; shape (n,)."""
+    audio = np.fft.irfft(np.fft.rfft(audio) * random_response(len(audio), rng), len(audio))
+    sos = butter(2, rng.uniform(30, 150), "highpass", fs=SAMPLE_RATE, output="sos")
+    audio = sosfilt(sos, audio)
     if rng.random() < BAND_SHARE:
         sos = butter(rng.integers(2, 7), rng.uniform(6500, 7900), fs=SAMPLE_RATE, output="sos")
         audio = sosfilt(sos, audio)
     return audio
-
-
-def _highpass(cutoff_hz):
-    return butter(2, cutoff_hz, "highpass", fs=SAMPLE_RATE, output="sos")
 
 
 def gated(audio, rng):

@@ -23,6 +23,7 @@ from transformers import Wav2Vec2Model
 from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.encoder_catalog import EMBEDDED_FOLDER
 from aqp_utils.metrics import pearson, spearman
+from aqp_utils.microphone import random_response
 from aqp_utils.network import MultiTaskNet
 from aqp_utils.prediction import Prediction
 from aqp_utils.quality import CLASSES, SCALE
@@ -35,6 +36,7 @@ CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 SHUFFLING, CROPPING = 1, 2  # addresses of random streams
 SCALER_CLIPS = 500  # that the embedding's first scaler is fitted on
 WEIGHT_DECAY = 0.01
+FILTER_DB = (1.0, 2.0)  # standard deviations of another microphone's tilt and bumps
 
 
 @dataclass(frozen=True)
@@ -217,23 +219,13 @@ def draw_batch(clips, groups, rng, settings):
     first = int(rng.integers(n - length + 1))
     audio, *rest = clips_to_tensors(clips, rows, (first, first + length))
     is_filtered = rng.random(len(groups)) < settings.filtered
-    gains = [
-        random_response(length, rng) if one else torch.ones(length // 2 + 1) for one in is_filtered
-    ]
+    flat = np.ones(length // 2 + 1)
+    gains = [random_response(length, rng, *FILTER_DB) if one else flat for one in is_filtered]
     sizes = torch.tensor([len(group) for group in groups])
-    spectra = torch.fft.rfft(audio) * torch.stack(gains).repeat_interleave(sizes, dim=0)
+    gains = torch.tensor(np.array(gains)).float().repeat_interleave(sizes, 0)
+    spectra = torch.fft.rfft(audio) * gains
     hidden = torch.from_numpy(is_filtered).repeat_interleave(sizes)
     return torch.fft.irfft(spectra, length), *rest, hidden
-
-
-def random_response(n, rng):
-    """Gain of a microphone at the frequencies of an FFT of `n` samples: a tilt and two bumps."""
-    octaves = np.log2(np.maximum(np.fft.rfftfreq(n, 1 / SAMPLE_RATE), 30.0) / 1000)
-    gain_db = rng.normal(0, 1) * octaves
-    for _ in range(2):
-        centre, width = rng.uniform(-3.5, 3.0), rng.uniform(0.4, 1.5)
-        gain_db += rng.normal(0, 2) * np.exp(-0.5 * ((octaves - centre) / width) ** 2)
-    return torch.from_numpy(10 ** (gain_db / 20)).float()
 
 
 def train(clips, folder, settings, device="cpu", checkpoint_every_s=120.0, stop_after_s=None):

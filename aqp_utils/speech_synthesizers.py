@@ -9,7 +9,6 @@ understanding: random syllables and numbers, in a random language, by a random s
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -62,21 +61,6 @@ VOWELS = _words("a a e e i i o o u ai au ei")
 CODAS = ["", "", "", "n", "r", "s", "l", "m", "t"]
 
 
-@dataclass(frozen=True)
-class Synthesizer:
-    """A program that speaks.
-
-    Attributes
-    ----------
-    program : str
-        Its name on the path.
-    voices : tuple of str
-    """
-
-    program: str
-    voices: tuple
-
-
 @cache
 def synthesizers():
     """The programs that are installed here, each with its voices.
@@ -84,7 +68,7 @@ def synthesizers():
     Returns
     -------
     dict
-        Program -> Synthesizer; empty if there is none.
+        Program -> tuple of its voices (languages, for espeak-ng); empty if there is none.
     """
     found = {}
     for program, list_voices in (
@@ -93,7 +77,7 @@ def synthesizers():
         ("festival", _festival_voices),
     ):
         if shutil.which(program) and (voices := tuple(list_voices())):
-            found[program] = Synthesizer(program, voices)
+            found[program] = voices
     return found
 
 
@@ -194,7 +178,7 @@ def synthesized_speech(program, duration_s, rng):
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "speech.wav")
         voice, command = COMMANDS[program](
-            synthesizers()[program].voices,
+            synthesizers()[program],
             lambda numbers_only: random_text(rng, n_words, numbers_only),
             rng,
             path,

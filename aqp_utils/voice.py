@@ -13,12 +13,12 @@ import numpy as np
 from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
 
 from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
+from aqp_utils.clean_clip import sample_count
 
 FRAME_S = 0.005  # the controls change every 5 ms (Klatt 1980)
 BLOCK = int(FRAME_S * SAMPLE_RATE)
 OVERSAMPLING = 4  # of the glottal pulses: their closure is too sharp to be sampled at 16 kHz
 OFF_DB = -120.0
-SHORTEST_S = 0.5  # a shorter clip may hold no voiced sound
 TOP_RESONANCE_HZ = 7400.0  # a resonance above it is left out: too near half the sample rate
 
 
@@ -384,9 +384,7 @@ def speech_clip(duration_s, rng):
     Source-filter synthesis after Klatt (1980), "Software for a cascade/parallel formant
     synthesizer", and Klatt & Klatt (1990), doi 10.1121/1.398894.
     """
-    if not duration_s >= SHORTEST_S:
-        raise ValueError(f"duration_s is {duration_s}; a speech clip takes {SHORTEST_S} s or more.")
-    n = int(round(duration_s * SAMPLE_RATE))
+    n = sample_count(duration_s, "a speech clip")
     speaker = draw_speaker(rng)
     tracks = control_tracks(plan_phones(duration_s, speaker, rng), -(-n // BLOCK))
     audio = record(speak(tracks, n, speaker, rng), rng)

@@ -11,13 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from aqp_utils import domain, plots, recorder
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.audio import SAMPLE_RATE, level_of_training
 from aqp_utils.controls import bar, beside
 from aqp_utils.feature_table import feature_cells, feature_tables
 from aqp_utils.features import FEATURE_SETS
 from aqp_utils.live_picture import figure_html
 from aqp_utils.players import player_table
-from aqp_utils.predict import level_of_training, without_silent_ends
+from aqp_utils.predict import without_silent_ends
 from aqp_utils.quality import SCALE
 from aqp_utils.reader_process import read_all
 from aqp_utils.recordings import RecordingError, extensions

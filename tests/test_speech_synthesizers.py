@@ -26,9 +26,8 @@ def test_programs_speak_at_the_rate_level_and_length_asked_for(program):
     audio, facts = synthesized_speech(program, 2.0, np.random.default_rng(1))
     assert audio.shape == (2 * SAMPLE_RATE,) and audio.dtype == np.float32
     assert rms_dbfs(audio[active_mask(audio)]) == pytest.approx(ACTIVE_LEVEL_DBFS, abs=0.5)
-    assert facts["program"] == program and facts["voice"].partition("+")[0] in (
-        synthesizers()[program].voices
-    )
+    assert facts["program"] == program
+    assert facts["voice"].partition("+")[0] in synthesizers()[program]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -42,9 +41,7 @@ def test_the_same_stream_gives_the_same_speech_and_another_one_other_speech(prog
 
 
 def test_a_program_that_fails_is_named(monkeypatch):
-    fake = {"flite": speech_synthesizers.Synthesizer("flite", ("nobody",))}
-    monkeypatch.setattr(speech_synthesizers, "synthesizers", lambda: fake)
-    monkeypatch.setattr(speech_synthesizers.shutil, "which", lambda name: None)
+    monkeypatch.setattr(speech_synthesizers, "synthesizers", lambda: {"flite": ("nobody",)})
     monkeypatch.setenv("PATH", "")
     with pytest.raises(RuntimeError, match=r"flite \(nobody\)"):
         synthesized_speech("flite", 1.0, np.random.default_rng(0))
