@@ -48,6 +48,25 @@ def _level_dbfs(audio, attack_s, release_s):
     return 10 * np.log10(_follow(audio**2, attack, release) + 1e-12 * np.max(audio**2) + 1e-20)
 
 
+def compressed(audio, below_db, ratio, attack_s, release_s):
+    """Feed-forward compressor, shape (n,).
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n,)
+    below_db : float
+        Threshold, dB under the active level.
+    ratio : float
+        Of input to output level over the threshold, dB.
+    attack_s, release_s : float
+        Time constants of the level.
+    """
+    threshold_dbfs = rms_dbfs(audio[active_mask(audio)]) - below_db
+    over_db = np.maximum(_level_dbfs(audio, attack_s, release_s) - threshold_dbfs, 0)
+    gain_db = (1 / ratio - 1) * over_db
+    return audio * 10 ** ((gain_db - np.mean(gain_db)) / 20)
+
+
 def pumping(audio, severity, rng):
     """A compressor that lifts the pauses: threshold 3 dB over to 50 dB under the active level.
 
@@ -57,14 +76,11 @@ def pumping(audio, severity, rng):
     below_db, ratio = linear(severity, -3.0, 50.0), geometric(blurred(severity, rng), 1.3, 30)
     attack_s = geometric(blurred(severity, rng, 0.2), 0.02, 0.0001)
     release_s = geometric(blurred(severity, rng, 0.2), 0.4, 0.001)
-    threshold_dbfs = rms_dbfs(audio[active_mask(audio)]) - below_db
-    over_db = np.maximum(_level_dbfs(audio, attack_s, release_s) - threshold_dbfs, 0)
-    gain_db = (1 / ratio - 1) * over_db
     facts = {
         "threshold_below_db": below_db, "ratio": ratio, "attack_s": attack_s,
         "release_s": release_s,
     }  # fmt: skip
-    return audio * 10 ** ((gain_db - np.mean(gain_db)) / 20), facts
+    return compressed(audio, below_db, ratio, attack_s, release_s), facts
 
 
 def noise_gate(audio, severity, rng):

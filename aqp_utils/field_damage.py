@@ -35,11 +35,11 @@ FAMILIES = {
     "clip": 1.4,
     "level": 1.0,
     "band": 1.4,
-    "tempo": 0.9,
-    "codec": 1.8,
+    "tempo": 1.2,
+    "codec": 2.2,
     "packets": 0.9,
 }
-N_DAMAGES = {1: 0.60, 2: 0.35, 3: 0.05}  # how many at once, and how often
+N_DAMAGES = {1: 0.70, 2: 0.25, 3: 0.05}  # how many at once, and how often
 MILDER = {1: 1.0, 2: 0.8, 3: 0.65}  # highest amount that is drawn with so many at once
 
 

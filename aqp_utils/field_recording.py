@@ -1,4 +1,4 @@
-"""What innocent recordings differ in: room, microphone, noise floor, gate, band, earlier coding.
+"""What innocent recordings differ in: room, microphone, levelling, noise floor, gate, band, coding.
 
 A predictor that has only heard sterile clips takes every room and every floor for damage. So each
 clean source of the `field` training is first recorded: all of this is in the reference as well, and
@@ -18,10 +18,12 @@ from aqp_utils.audio import (
 )
 from aqp_utils.codecs import through_codec
 from aqp_utils.coloured_noise import coloured_noise
+from aqp_utils.dynamics import compressed
 from aqp_utils.microphone import random_response
 from aqp_utils.rooms import decaying_response
+from aqp_utils.severity import geometric
 
-ROOM_SHARE, GATE_SHARE, CODED_SHARE = 0.5, 0.2, 0.1
+ROOM_SHARE, LEVELLED_SHARE, GATE_SHARE, CODED_SHARE = 0.5, 0.5, 0.2, 0.1
 NO_FLOOR_SHARE, BAND_SHARE = 0.25, 0.3
 LOWEST_FLOOR_DB, HIGHEST_FLOOR_DB = -85.0, -38.0  # relative to the active level
 
@@ -40,21 +42,25 @@ def as_recorded(audio, rng):
     audio : ndarray of float64, shape (n,)
         Active level -26 dBFS.
     facts : dict of float
-        drr_db (NaN: no room), floor_db (noise floor relative to the active level, NaN: none), gate
-        (0 or 1), coded_kbps (NaN: never coded).
+        drr_db (NaN: no room), ratio (of a compressor, NaN: none), floor_db (noise floor relative to
+        the active level, NaN: none), gate (0 or 1), coded_kbps (NaN: never coded).
     """
     audio = np.asarray(audio, dtype=np.float64)
-    facts = {"drr_db": np.nan, "floor_db": np.nan, "gate": 0.0, "coded_kbps": np.nan}
+    facts = dict.fromkeys(("drr_db", "ratio", "floor_db", "coded_kbps"), np.nan) | {"gate": 0.0}
     if rng.random() < ROOM_SHARE:
         rt60_s, facts["drr_db"] = np.exp(rng.uniform(*np.log((0.08, 0.6)))), rng.uniform(8, 40)
         room = decaying_response(rt60_s, facts["drr_db"], rng.uniform(0.3, 0.9), rng)
         audio = fftconvolve(audio, room)[: len(audio)]
     audio = through_microphone(audio, rng)
+    if rng.random() < LEVELLED_SHARE:  # as broadcasters and announcements do, gently
+        facts["ratio"] = geometric(rng.random(), 1.3, 6.0)
+        attack_s, release_s = rng.uniform(0.003, 0.03), rng.uniform(0.05, 0.4)
+        audio = compressed(audio, rng.uniform(0, 20), facts["ratio"], attack_s, release_s)
     audio = set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
     if rng.random() >= NO_FLOOR_SHARE:
         # A triangular draw: most recordings are quiet, few are not.
         facts["floor_db"] = rng.triangular(LOWEST_FLOOR_DB, -65, HIGHEST_FLOOR_DB)
-        floor = through_microphone(coloured_noise(len(audio), rng.uniform(0, 1.8), rng), rng)
+        floor = through_microphone(coloured_noise(len(audio), rng.uniform(0, 2.2), rng), rng)
         audio = audio + set_level_dbfs(floor, ACTIVE_LEVEL_DBFS + facts["floor_db"])
     if rng.random() < GATE_SHARE:
         audio, facts["gate"] = gated(audio, rng), 1.0
@@ -68,7 +74,7 @@ def as_recorded(audio, rng):
 def through_microphone(audio, rng):
     """A smooth random response, a high-pass, at times the upper end of a band; shape (n,)."""
     audio = np.fft.irfft(np.fft.rfft(audio) * random_response(len(audio), rng), len(audio))
-    sos = butter(2, rng.uniform(30, 150), "highpass", fs=SAMPLE_RATE, output="sos")
+    sos = butter(2, geometric(rng.random(), 15, 150), "highpass", fs=SAMPLE_RATE, output="sos")
     audio = sosfilt(sos, audio)
     if rng.random() < BAND_SHARE:
         sos = butter(rng.integers(2, 7), rng.uniform(6500, 7900), fs=SAMPLE_RATE, output="sos")

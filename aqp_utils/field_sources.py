@@ -5,6 +5,10 @@ every other voice for damaged. So no source has a majority, text-to-speech speak
 for it is installed, and each source is recorded under its own conditions (`field_recording`).
 """
 
+import numpy as np
+import soxr
+
+from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.field_recording import as_recorded
 from aqp_utils.instruments import instrument_clip
 from aqp_utils.percussion import percussion_clip
@@ -15,15 +19,16 @@ from aqp_utils.synth import tone_clip
 from aqp_utils.voice import speech_clip
 
 OWN = {
-    "formant voice": (speech_clip, 0.13),
-    "harmonic voice": (harmonic_speech_clip, 0.13),
-    "singing": (singing_clip, 0.05),
+    "formant voice": (speech_clip, 0.10),
+    "harmonic voice": (harmonic_speech_clip, 0.10),
+    "singing": (singing_clip, 0.04),
     "instruments": (instrument_clip, 0.03),
-    "percussion": (percussion_clip, 0.02),
+    "percussion": (percussion_clip, 0.01),
     "tones": (tone_clip, 0.02),
 }
-# Together .62; a program that is missing leaves its share to the others in proportion.
-TEXT_TO_SPEECH = {"espeak-ng": 0.30, "flite": 0.12, "festival": 0.20}
+# Together .70; a program that is missing leaves its share to the others in proportion.
+TEXT_TO_SPEECH = {"espeak-ng": 0.22, "pico": 0.22, "festival": 0.16, "flite": 0.10}
+OWN_SCALES = (0.95, 1.35)  # our own voices speak at a measured pace; people hurry as well
 ATTEMPTS = 5  # of a text-to-speech program: now and then a language falls silent
 
 
@@ -55,11 +60,20 @@ def draw_source(duration_s, rng):
     table = shares()
     family = str(rng.choice(list(table), p=list(table.values())))
     if family in OWN:
-        dry, speaker = OWN[family][0](duration_s, rng)[0], f"{family} {rng.integers(1 << 40)}"
+        dry, speaker = _play(family, duration_s, rng), f"{family} {rng.integers(1 << 40)}"
     else:
         dry, speaker = _speak(family, duration_s, rng)
     audio, facts = as_recorded(dry, rng)
     return audio, {"family": family, "speaker": speaker, **facts}
+
+
+def _play(family, duration_s, rng):
+    """A sound of our own, played faster or slower: another speaker, another pace, shape (n,)."""
+    scale = float(np.exp(rng.uniform(*np.log(OWN_SCALES))))
+    audio = OWN[family][0](duration_s * scale, rng)[0]
+    n = round(duration_s * SAMPLE_RATE)
+    played = soxr.resample(audio.astype(np.float64), SAMPLE_RATE * scale, SAMPLE_RATE)[:n]
+    return np.pad(played, (0, n - len(played)))
 
 
 def _speak(program, duration_s, rng):

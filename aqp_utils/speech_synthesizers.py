@@ -1,13 +1,16 @@
 """Speech from the text-to-speech programs that this machine happens to have, and from none else.
 
 espeak-ng (formant synthesis, about a hundred languages), flite and festival (diphones and hidden
-Markov models) are free programs that a system's package manager installs. None is needed: without
-them the `field` training hears the project's own voices only, and says so. They say nothing worth
-understanding: random syllables and numbers, in a random language, by a random speaker.
+Markov models) are free programs that a system's package manager installs; pico, the small voices
+that telephones once had, comes as the Python package ttspico (Apache licence). None is needed:
+without them the `field` training hears the project's own voices only, and says so. They say nothing
+worth understanding: random syllables and numbers, in a random language, by a random speaker.
 """
 
+import importlib.util
 import shutil
 import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -19,7 +22,11 @@ import soxr
 from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
 
 TIMEOUT_S = 30
-SPEAKER_SCALES = (0.86, 1.18)  # played faster or slower: another vocal tract and another pitch
+SPEAKER_SCALES = (0.86, 1.3)  # played faster or slower: another vocal tract and another pitch
+
+
+WORDS_PER_S = (2.0, 3.6)
+STRETCHES = (0.65, 1.15)  # of flite's and festival's durations; as they come they speak slowly
 
 
 def _words(text):
@@ -55,6 +62,17 @@ FESTIVAL_VOICES = (
     "pc_diphone",
     "msu_ru_nsh_clunits",
 )
+PICO_LANGUAGES = ("de-DE", "en-GB", "en-US", "es-ES", "fr-FR", "it-IT")
+# A process of its own: a fault in the engine must not take the training along.
+PICO_SCRIPT = """
+import sys, wave, ttspico
+language, pitch, rate, text, path = sys.argv[1:]
+engine = ttspico.TtsEngine(language)
+engine.pitch, engine.rate = int(pitch), int(rate)
+with wave.open(path, "wb") as file:
+    file.setparams((1, 2, 16000, 0, "NONE", ""))
+    file.writeframes(engine.speak(text))
+"""
 
 CONSONANTS = _words("b d f g k l m n p r s t v z br dr fl gr kl kr pl pr sk st tr")
 VOWELS = _words("a a e e i i o o u ai au ei")
@@ -78,6 +96,8 @@ def synthesizers():
     ):
         if shutil.which(program) and (voices := tuple(list_voices())):
             found[program] = voices
+    if importlib.util.find_spec("ttspico"):
+        found["pico"] = PICO_LANGUAGES
     return found
 
 
@@ -117,7 +137,7 @@ def _espeak_command(voices, text_of, rng, path):
     variant = ESPEAK_VARIANTS[rng.integers(len(ESPEAK_VARIANTS))] if rng.random() < 0.85 else ""
     text = text_of(language in OTHER_ALPHABETS)
     voice = f"{language}+{variant}" if variant else language
-    speed_wpm, pitch = rng.integers(120, 220), rng.integers(15, 85)
+    speed_wpm, pitch = rng.integers(130, 300), rng.integers(20, 99)
     return voice, [
         "espeak-ng", "-v", voice, "-s", str(speed_wpm), "-p", str(pitch), "-w", path, text,
     ]  # fmt: skip
@@ -125,7 +145,7 @@ def _espeak_command(voices, text_of, rng, path):
 
 def _flite_command(voices, text_of, rng, path):
     voice = voices[rng.integers(len(voices))]
-    stretch = rng.uniform(0.85, 1.2)
+    stretch = rng.uniform(*STRETCHES)
     return voice, [
         "flite", "-voice", voice, "--setf", f"duration_stretch={stretch:.3f}",
         "-t", text_of(False), "-o", path,
@@ -134,7 +154,7 @@ def _flite_command(voices, text_of, rng, path):
 
 def _festival_command(voices, text_of, rng, path):
     voice = voices[rng.integers(len(voices))]
-    stretch = rng.uniform(0.85, 1.2)
+    stretch = rng.uniform(*STRETCHES)
     script = (
         f"(begin (voice_{voice}) (Parameter.set 'Duration_Stretch {stretch:.3f}) (utt.save.wave "
         f'(utt.synth (Utterance Text "{text_of(False)}")) "{path}" (quote riff)))'
@@ -142,10 +162,18 @@ def _festival_command(voices, text_of, rng, path):
     return voice, ["festival", "-b", script]
 
 
+def _pico_command(voices, text_of, rng, path):
+    voice = voices[rng.integers(len(voices))]
+    pitch, rate = rng.integers(60, 150), rng.integers(80, 180)  # percent
+    text = text_of(False)
+    return voice, [sys.executable, "-c", PICO_SCRIPT, voice, str(pitch), str(rate), text, path]
+
+
 COMMANDS = {
     "espeak-ng": _espeak_command,
     "flite": _flite_command,
     "festival": _festival_command,
+    "pico": _pico_command,
 }
 
 
@@ -174,7 +202,7 @@ def synthesized_speech(program, duration_s, rng):
         If the program fails or stays silent.
     """
     scale = float(np.exp(rng.uniform(*np.log(SPEAKER_SCALES))))
-    n_words = int(np.ceil(duration_s * scale * rng.uniform(1.6, 2.6)))
+    n_words = int(np.ceil(duration_s * scale * rng.uniform(*WORDS_PER_S)))
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "speech.wav")
         voice, command = COMMANDS[program](

@@ -11,6 +11,7 @@ from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.degrade import compression
 from aqp_utils.severity import geometric, linear
 
+WHOLE_SHARE = 0.85
 COMMON_MS = (82.0, 14.68, 12.0)  # segment, search and overlap of a widespread tool
 
 
@@ -81,10 +82,10 @@ def wsola(audio, factor, segment_ms, search_ms, overlap_ms):
 def wsola_round_trip(audio, severity, rng):
     """Stretched by WSOLA and back, by a factor of 1.002 to 2.5 or one over it.
 
-    In half of the cases the severity sets the factor; in the others the factor is drawn and the
-    severity sets the share of the round trip in a mix with the clip.
+    Mostly the severity sets the factor; now and then the factor is drawn and the severity sets the
+    share of the round trip in a mix with the clip.
     """
-    if rng.uniform() < 0.5:
+    if rng.uniform() < WHOLE_SHARE:
         wet, factor = 1.0, 1 + geometric(severity, 0.002, 1.5)
     else:
         wet, factor = linear(severity, 0.02, 1.0), 1 + float(np.exp(rng.uniform(-3, 0.4)))

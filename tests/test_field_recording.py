@@ -18,13 +18,14 @@ def test_recordings_keep_length_and_level_and_are_finite(voice):
         assert audio.shape == voice.shape and np.isfinite(audio).all()
         level = rms_dbfs(audio[active_mask(audio)])
         assert level == pytest.approx(ACTIVE_LEVEL_DBFS, abs=0.1)
-        assert set(facts) == {"drr_db", "floor_db", "gate", "coded_kbps"}
+        assert set(facts) == {"drr_db", "ratio", "floor_db", "gate", "coded_kbps"}
 
 
 def test_conditions_come_in_about_their_shares(voice):
     facts = [as_recorded(voice, np.random.default_rng(seed))[1] for seed in range(150)]
     shares = {
         "drr_db": field_recording.ROOM_SHARE,
+        "ratio": field_recording.LEVELLED_SHARE,
         "floor_db": 1 - field_recording.NO_FLOOR_SHARE,
         "coded_kbps": field_recording.CODED_SHARE,
     }
@@ -36,7 +37,7 @@ def test_conditions_come_in_about_their_shares(voice):
 
 
 def test_the_floor_has_the_level_it_says(monkeypatch):
-    for name, share in (("ROOM", 0), ("GATE", 0), ("CODED", 0), ("NO_FLOOR", 0)):
+    for name, share in (("ROOM", 0), ("LEVELLED", 0), ("GATE", 0), ("CODED", 0), ("NO_FLOOR", 0)):
         monkeypatch.setattr(field_recording, f"{name}_SHARE", share)
     burst = np.zeros(2 * SAMPLE_RATE)
     burst[:SAMPLE_RATE] = np.random.default_rng(0).standard_normal(SAMPLE_RATE)

@@ -1,0 +1,98 @@
+"""Measure how P.862.2 falls with the severity of each damage of the field preset.
+
+    python scripts/fit_field_curves.py          # minutes; needs requirements-field.txt
+
+Writes aqp_utils/field_curves.py: for each damage the severities at nine evenly spaced amounts, so
+that along the amount the measured score falls about evenly from 4.45 to 1.1. The ends are open: the
+first amount is the mildest there is, the last the severest, as recordings know both.
+"""
+
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from aqp_utils.field_damage import ALL_DAMAGES, DAMAGES  # noqa: E402
+from aqp_utils.quality import measured_pesq  # noqa: E402
+from aqp_utils.randomness import rng_for  # noqa: E402
+from aqp_utils.second_voice import harmonic_speech_clip  # noqa: E402
+from aqp_utils.voice import speech_clip  # noqa: E402
+
+TARGET = ROOT / "aqp_utils" / "field_curves.py"
+CLIPS_PER_VOICE, DURATION_S = 3, 3.0
+SEVERITIES = np.linspace(0, 1, 11)
+AMOUNTS = 9
+NEARLY_UNTOUCHED, DESTROYED = 4.45, 1.1  # raw P.862.2 at the ends of the even part
+UNBENT = ("lowpass_first_order",)  # P.862.2 hardly falls along it
+HEAD = '''"""Measured curves from amount to severity: along them P.862.2 falls about evenly.
+
+Written by scripts/fit_field_curves.py. Each row holds the severities at nine evenly spaced amounts,
+0 to 1, read off the mean wide-band PESQ (ITU-T P.862.2) of {n} clips of {seconds:g} s, half of each
+voice of our own, from {start} or the mildest score reached down to {end} or the severest; the ends
+are always the mildest and the severest there is. A kind that is not listed takes its amount as its
+severity.
+"""
+
+CURVES = {{
+'''
+
+
+def voices():
+    """The clips that are damaged: two voices of our own, so that everybody has them."""
+    return [
+        voice(DURATION_S, rng_for(0, "clean", number))[0].astype(np.float64)
+        for voice in (speech_clip, harmonic_speech_clip)
+        for number in range(CLIPS_PER_VOICE)
+    ]
+
+
+def mean_scores(name):
+    """Mean P.862.2 of the damaged clips at each of `SEVERITIES`; NaN where none has a label."""
+    scores = np.full((len(SEVERITIES), 2 * CLIPS_PER_VOICE), np.nan)
+    for column, clean in enumerate(voices()):
+        for row, severity in enumerate(SEVERITIES):
+            rng = rng_for(0, "degrade", column, row)
+            try:
+                scores[row, column] = measured_pesq(
+                    clean, DAMAGES[name].function(clean, severity, rng)[0]
+                )
+            except ValueError:  # nothing left in which P.862.2 would find an utterance
+                continue
+    return np.nanmean(scores, axis=1)
+
+
+def severities_of_amounts(scores):
+    """Invert the mean scores, smoothed and made to fall: list of `AMOUNTS` severities."""
+    smooth = np.convolve(np.pad(scores, 1, mode="edge"), [0.2, 0.6, 0.2], "valid")
+    falling = np.minimum.accumulate(smooth) - 1e-4 * np.arange(len(smooth))
+    start, end = min(NEARLY_UNTOUCHED, falling[0]), max(DESTROYED, falling[-1])
+    found = np.interp(-np.linspace(start, end, AMOUNTS), -falling, SEVERITIES)
+    found[0], found[-1] = 0.0, 1.0
+    return found
+
+
+def main():
+    """Measure all damages and write the table."""
+    if missing := sorted({one.name for one in ALL_DAMAGES} - set(DAMAGES)):
+        raise SystemExit(f"install requirements-field.txt first; missing: {', '.join(missing)}")
+    names = [name for name in DAMAGES if name not in UNBENT]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        scores = list(tqdm(pool.map(mean_scores, names), total=len(names)))
+    rows = [
+        f'    "{name}": ({", ".join(f"{s:.2f}" for s in severities_of_amounts(one))}),\n'
+        for name, one in zip(names, scores, strict=True)
+    ]
+    head = HEAD.format(
+        n=2 * CLIPS_PER_VOICE, seconds=DURATION_S, start=NEARLY_UNTOUCHED, end=DESTROYED
+    )
+    TARGET.write_text(head + "".join(rows) + "}\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
