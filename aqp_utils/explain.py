@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from aqp_utils import plots
 from aqp_utils.audio import SAMPLE_RATE, level_of_training, rms_dbfs
 from aqp_utils.feature_table import feature_label
-from aqp_utils.features import FEATURE_SETS
 
 STEPS = 256  # of the integral; the parts then add up within 1 % (tests/test_explain.py)
 REGION_S = 0.25
@@ -77,7 +76,7 @@ def explain(predictor, audio):
     # Once for all copies: one without its loudest part must not be made louder.
     audio = level_of_training(audio)
     regions, variants = occluded(audio)
-    inputs = fused_inputs(predictor, [audio, *variants])
+    inputs = predictor.inputs([audio, *variants])
     scores, _ = _scores_and_gradients(predictor.model, inputs)
     average, _ = _scores_and_gradients(predictor.model, predictor.model.mean[np.newaxis])
     contributions = integrated_gradients(predictor.model, inputs[0])
@@ -90,12 +89,6 @@ def explain(predictor, audio):
         inputs=parts,
         regions=regions.assign(influence=scores[0] - scores[1:]),
     )
-
-
-def fused_inputs(predictor, clips):
-    """Inputs of the network, shape (n, n_inputs): the features first, then the embedding."""
-    _, describe = FEATURE_SETS[predictor.feature_set]
-    return np.hstack([np.array([describe(clip) for clip in clips]), predictor.encoder.embed(clips)])
 
 
 def integrated_gradients(model, inputs, steps=STEPS):

@@ -1,5 +1,6 @@
-"""From a trained `FieldNet` to what `predict` loads: network, encoder, scaler, calibration."""
+"""From a trained `FieldNet` to what `predict` loads: network, encoders, scaler, calibration."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,14 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from aqp_utils.calibration import residual_quantiles
-from aqp_utils.encoder import sha256_of_files
 from aqp_utils.features import feature_names
 from aqp_utils.field_recipe import FEATURE_SET
 from aqp_utils.field_training import embeddings, predict
 from aqp_utils.model import save_model
-from aqp_utils.storage import write_json
+from aqp_utils.spectrogram_encoder import FILE as SPECTROGRAM
+from aqp_utils.spectrogram_encoder import save_spectrogram_encoder
+from aqp_utils.storage import sha256, write_json
 
-ENCODER_NAME = "field (the embedded encoder, fine-tuned)"
 CARD = "card.json"
 SCALER_CLIPS = 2_000
 DETECTOR_CLIPS = 1_000  # of speech and of other sounds, in each part
@@ -24,18 +25,19 @@ OTHER_THAN_SPEECH = ("singing", "instruments", "percussion", "tones")
 FALSE_ALARMS = 0.01  # share of speech clips that the detector may call other sounds
 
 
-def export(model, clips, folder, clip_s, card, device="cpu"):
+def export(model, clips, known, encoder, folder, clip_s, card, device="cpu"):
     """Write a predictor that `Predictor.load(folder)` reads.
-
-    The weights of the encoder are stored in float16; what depends on them, the scaler and the
-    calibration, is measured with the stored ones.
 
     Parameters
     ----------
     model : FieldNet
     clips : FieldClips
+    known : ndarray, shape (n, n_known)
+        From `known_inputs`.
+    encoder : Encoder
+        The frozen one; its weights stay where they are.
     folder : Path
-        Gets model.json, model.safetensors, card.json and encoder/.
+        Gets model.json, model.safetensors, spectrogram.safetensors and card.json.
     clip_s : float
         Length of the clips.
     card : dict
@@ -48,31 +50,23 @@ def export(model, clips, folder, clip_s, card, device="cpu"):
         The card.
     """
     folder = Path(folder)
-    (folder / "encoder").mkdir(parents=True, exist_ok=True)
-    model.encoder.half().save_pretrained(folder / "encoder")
-    model.encoder.float()
-    model.to(device)
-    scaler = _standardised_anew(model, clips, device)
+    folder.mkdir(parents=True, exist_ok=True)
     test = np.flatnonzero(clips.table["part"] == "test")
-    scores = predict(model, clips, test, device).score
+    scores = predict(model, clips, known, test, device).score
     true = clips.table["score"].to_numpy()[test]
-    weights_sha256 = sha256_of_files([folder / "encoder" / "model.safetensors"])
+    network, scaler = _standardised_anew(model, clips, known, device)
     about = {
-        "encoder": {
-            "name": ENCODER_NAME,
-            "layer": model.encoder.config.num_hidden_layers,
-            "pooling": "mean",
-            "weights_sha256": weights_sha256,
-        },
+        "encoder": encoder.describe(),
+        "spectrogram": save_spectrogram_encoder(folder, model.spectrogram),
         "feature_set": FEATURE_SET,
         "feature_names": feature_names(FEATURE_SET),
         "clip_s": clip_s,
         "calibration": residual_quantiles(true, scores),
-        "speech": _speech_detector(model, clips, scaler, device),
+        "speech": _speech_detector(model, clips, known, scaler, device),
     }
-    files = save_model(folder, model.network.cpu(), scaler, about)
-    hashes = {path.name: sha256_of_files([path]) for path in files if path.suffix != ".json"}
-    card = card | {"sha256": hashes | {"encoder/model.safetensors": weights_sha256}}
+    files = [*save_model(folder, network, scaler, about), folder / SPECTROGRAM]
+    hashes = {path.name: sha256(path) for path in files if path.suffix != ".json"}
+    card = card | {"encoder": encoder.describe(), "sha256": hashes}
     write_json(folder / CARD, card)
     return card
 
@@ -83,30 +77,34 @@ def _drawn(clips, part, is_wanted, most, rng):
     return rng.permutation(rows)[:most]
 
 
-def _standardised_anew(model, clips, device):
-    """Fit the scaler to training clips as the trained encoder embeds them.
+def _inputs(model, clips, known, rows, device):
+    """All inputs of the network, shape (n, 19 + 768 + 512), not standardised."""
+    return np.hstack([known[rows], embeddings(model, clips, rows, device)])
 
-    The first layer is changed to match, so that the answers stay the same; the scaler then says
-    what training clips are like, which is what domain warnings compare with.
+
+def _standardised_anew(model, clips, known, device):
+    """Network and scaler of all inputs, fitted to training clips; the answers stay the same.
+
+    In training only what is known beforehand is standardised. The scaler of a predictor says what
+    training clips are like in every input, which is what domain warnings compare with, so the
+    first layer is changed to match.
     """
     everything = np.ones(len(clips.table), dtype=bool)
     rows = _drawn(clips, "train", everything, SCALER_CLIPS, np.random.default_rng(0))
-    inputs = np.hstack([clips.features[rows], embeddings(model, clips, rows, device)])
-    scaler = StandardScaler().fit(inputs)
-    mean, scale = (
-        torch.tensor(values, dtype=torch.float32, device=device)
-        for values in (scaler.mean_, scaler.scale_)
-    )
-    first = model.network.body[0]
+    scaler = StandardScaler().fit(_inputs(model, clips, known, rows, device))
+    learned = model.spectrogram.size
+    old_mean = torch.cat([model.mean.cpu(), torch.zeros(learned)])
+    old_scale = torch.cat([model.scale.cpu(), torch.ones(learned)])
+    mean, scale = (torch.tensor(values).float() for values in (scaler.mean_, scaler.scale_))
+    network = copy.deepcopy(model.network).cpu()
+    first = network.body[0]
     with torch.no_grad():
-        first.bias += first.weight @ ((mean - model.mean) / model.scale)
-        first.weight *= scale / model.scale
-        model.mean.copy_(mean)
-        model.scale.copy_(scale)
-    return scaler
+        first.bias += first.weight @ ((mean - old_mean) / old_scale)
+        first.weight *= scale / old_scale
+    return network, scaler
 
 
-def _speech_detector(model, clips, scaler, device):
+def _speech_detector(model, clips, known, scaler, device):
     """Tell speech from music and noises by the embedding: a logistic regression.
 
     P.862.2 was made for speech, so of anything else the predictor should say that it is guessing.
@@ -127,9 +125,8 @@ def _speech_detector(model, clips, scaler, device):
             _drawn(clips, part, wanted, DETECTOR_CLIPS, rng) for wanted in (is_speech, ~is_speech)
         ]
         rows = np.concatenate(rows)
-        values = embeddings(model, clips, rows, device)
-        n = values.shape[1]
-        return (values - scaler.mean_[-n:]) / scaler.scale_[-n:], is_speech[rows]
+        inputs = scaler.transform(_inputs(model, clips, known, rows, device))
+        return inputs[:, clips.features.shape[1] :], is_speech[rows]
 
     inputs, speech = some("train")
     held_out, held_out_speech = some("validation")

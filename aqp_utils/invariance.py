@@ -12,7 +12,6 @@ import pandas as pd
 import soxr
 
 from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, level_of_training
-from aqp_utils.features import FEATURE_SETS
 from aqp_utils.predict import without_silent_ends
 from aqp_utils.recordings import FAR_OVER, from_waveform
 
@@ -215,8 +214,7 @@ def explain(predictor, clips, change):
 
 def _inputs(predictor, waveform, rate_hz):
     audio = without_silent_ends(level_of_training(from_waveform(waveform, rate_hz).audio))
-    features = FEATURE_SETS[predictor.feature_set][1](audio)
-    return np.concatenate([features, predictor.encoder.embed([audio])[0]])
+    return predictor.inputs([audio])[0]
 
 
 def reasons(predictor, clips, table, changes=CHANGES, threshold=WORTH_A_WORD):

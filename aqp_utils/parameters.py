@@ -323,10 +323,10 @@ PARAMETERS = {
             _integer(50, 1_000_000),
         ),
         Parameter(
-            "FINE_TUNE_EPOCHS",
+            "FIELD_EPOCHS",
             2,
             "",
-            "passes over the training part of the field predictor, encoder included",
+            "passes over the training part of the field predictor",
             "an integer from 1 to 1000",
             _integer(1, 1000),
         ),
@@ -362,7 +362,7 @@ PRESETS = {
         "SEEDS": 2,
     },
     "default": {},
-    "field": {"N_SOURCES": 4200, "FINE_TUNE_EPOCHS": 6},  # notebook 06 instead of 01 to 05
+    "field": {"N_SOURCES": 4200, "FIELD_EPOCHS": 6},  # notebook 06 instead of 01 to 05
 }
 
 

@@ -30,6 +30,7 @@ from aqp_utils.quality import CLASSES
 from aqp_utils.reader_process import read_all
 from aqp_utils.recording_files import find_recordings
 from aqp_utils.recordings import RecordingError, from_waveform
+from aqp_utils.spectrogram_encoder import load_spectrogram_encoder
 
 SHIPPED = Path(__file__).parent / "assets" / "predictor"
 CLIP_S = 3.0  # length of the training clips where model.json does not say
@@ -105,14 +106,17 @@ class Predictor:
         Where the model came from.
     model : QualityModel
     encoder : Encoder
+    spectrogram : SpectrogramEncoder or None
+        A second encoder that some models bring along.
     clip_s : float
         Length of a window (s).
     level : float or None
         Coverage of the intervals.
     """
 
-    def __init__(self, folder, model, encoder):
-        self.folder, self.model, self.encoder = folder, model, encoder
+    def __init__(self, folder, model, encoder, spectrogram=None):
+        self.folder, self.model = folder, model
+        self.encoder, self.spectrogram = encoder, spectrogram
         self.clip_s = float(model.about.get("clip_s", CLIP_S))
         self.calibration = model.about.get("calibration")
         self.level = self.calibration["level"] if self.calibration else None
@@ -147,7 +151,11 @@ class Predictor:
                 raise ValueError(
                     f"{folder / DESCRIPTION} does not say its {entry}: train the model again."
                 )
-        return cls(folder, loaded, _encoder_of(folder, loaded.about["encoder"], device))
+        encoder = _encoder_of(folder, loaded.about["encoder"], device)
+        if "spectrogram" not in loaded.about:
+            return cls(folder, loaded, encoder)
+        own = load_spectrogram_encoder(folder, loaded.about["spectrogram"], encoder.device)
+        return cls(folder, loaded, encoder, own)
 
     def __call__(self, waveform, sample_rate, curve=False):
         """Score audio in memory.
@@ -214,7 +222,7 @@ class Predictor:
         levels_dbfs = [rms_dbfs(part) for part in parts]
         floor_dbfs = max(levels_dbfs) - ACTIVE_RANGE_DB
         parts = [p for p, level in zip(parts, levels_dbfs, strict=True) if level >= floor_dbfs]
-        inputs = self._inputs(parts)
+        inputs = self.inputs(parts)
         prediction = self.model.predict(inputs)
         score = float(prediction.score.mean())
         probabilities = prediction.probabilities.mean(axis=0)
@@ -247,7 +255,7 @@ class Predictor:
         sounding = np.array([rms_dbfs(window) >= floor_dbfs for window in windows])
         if sounding.any():
             heard = [windows[i] for i in np.flatnonzero(sounding)]
-            table.loc[sounding, "score"] = self.model.predict(self._inputs(heard)).score
+            table.loc[sounding, "score"] = self.model.predict(self.inputs(heard)).score
         return table
 
     def _row(self, path, recording, curve):
@@ -265,14 +273,27 @@ class Predictor:
             row["curve"] = points.where(points.notna(), None).to_numpy().tolist()
         return row
 
-    def _inputs(self, windows):
-        """Inputs of the network, shape (n, n_inputs): the features first, then the embedding."""
+    def inputs(self, windows):
+        """What the network is given of each window.
+
+        Parameters
+        ----------
+        windows : list of ndarray, each shape (n_i,)
+            16 kHz, at the level of training.
+
+        Returns
+        -------
+        ndarray, shape (len(windows), n_inputs)
+            The features first, then the embeddings; not standardised.
+        """
         parts = []
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
             part = windows[start : start + WINDOWS_AT_ONCE]
             features = self._beside.submit(lambda part=part: [self._features(x) for x in part])
-            embedding = self.encoder.embed(part)
-            parts.append(np.hstack([np.array(features.result()), embedding]))
+            embedded = [self.encoder.embed(part)]
+            if self.spectrogram is not None:
+                embedded.append(self.spectrogram.embed(part))
+            parts.append(np.hstack([np.array(features.result()), *embedded]))
         return np.concatenate(parts)
 
     def _remarks(self, recording, inputs):

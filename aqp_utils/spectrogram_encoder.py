@@ -5,12 +5,18 @@ clippers and time stretchers leave behind is finer than that, in time and in fre
 best where it happens: in the spectrogram.
 """
 
+import hashlib
+
+import numpy as np
+import safetensors.torch
 import torch
 import torchaudio
 from torch import nn
 
 from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.storage import atomic
 
+FILE = "spectrogram.safetensors"
 WINDOW, HOP = 512, 160  # samples: 32 and 10 ms
 N_MELS, LOWEST_HZ = 64, 40.0
 FLOOR = 1e-7  # power relative to that of the clip: −70 dB
@@ -46,6 +52,7 @@ class SpectrogramEncoder(nn.Module):
                 width = channels
             self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)
             self.frame = nn.Linear(width * N_MELS // 2 ** len(CHANNELS), WIDTH)
+        self.norm = nn.BatchNorm1d(self.size)
 
     def log_mel(self, audio):
         """Log10 of mel power of audio (b, n), each clip at unit power: (b, 64, frames)."""
@@ -55,8 +62,59 @@ class SpectrogramEncoder(nn.Module):
         return torch.log10(self.filters @ power + FLOOR)
 
     def forward(self, audio):
-        """Embedding (b, 512) of audio (b, n) at any level."""
+        """Embedding (b, 512) of audio (b, n) at any level; in training bfloat16 inside."""
         image = ((self.log_mel(audio) - CENTRE) / SPREAD).unsqueeze(1)
-        states = self.layers(image.contiguous(memory_format=torch.channels_last))
-        frames = torch.relu(self.frame(states.flatten(1, 2).transpose(1, 2))).float()
-        return torch.cat([frames.mean(dim=1), frames.std(dim=1)], dim=1)
+        image = image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(audio.device.type, torch.bfloat16, enabled=self.training):
+            states = self.layers(image)
+            frames = torch.relu(self.frame(states.flatten(1, 2).transpose(1, 2)))
+        frames = frames.float()
+        spread = frames.std(dim=1, correction=0)
+        return self.norm(torch.cat([frames.mean(dim=1), spread], dim=1))
+
+    @torch.inference_mode()
+    def embed(self, clips):
+        """Embed clips one by one, so that none depends on its neighbours.
+
+        Parameters
+        ----------
+        clips : list of ndarray, each shape (n_i,)
+            At 16 kHz, 0.25 s or more.
+
+        Returns
+        -------
+        ndarray of float32, shape (len(clips), 512)
+        """
+        device = self.window.device
+        audio = [torch.from_numpy(np.asarray(clip, dtype=np.float32)).to(device) for clip in clips]
+        return np.concatenate([self(one.unsqueeze(0)).cpu().numpy() for one in audio])
+
+
+def save_spectrogram_encoder(folder, encoder):
+    """Write spectrogram.safetensors; returns its entry for model.json."""
+    state = {name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}
+    weights = safetensors.torch.save(state)
+    with atomic(folder / FILE) as part:
+        part.write_bytes(weights)
+    return {"file": FILE, "sha256": hashlib.sha256(weights).hexdigest()}
+
+
+def load_spectrogram_encoder(folder, about, device="cpu"):
+    """Read what `save_spectrogram_encoder` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is missing.
+    ValueError
+        If it is not the one that `about`, the entry in model.json, names.
+    """
+    path = folder / about["file"]
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; model.json beside it needs it.")
+    weights = path.read_bytes()
+    if hashlib.sha256(weights).hexdigest() != about["sha256"]:
+        raise ValueError(f"{path} was changed or damaged: its sha256 is not that of model.json.")
+    encoder = SpectrogramEncoder()
+    encoder.load_state_dict(safetensors.torch.load(weights))
+    return encoder.eval().to(device)

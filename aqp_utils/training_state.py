@@ -13,7 +13,7 @@ def save_checkpoint(path, model, optimizer, progress):
     """Everything needed to go on, as one safetensors file that is whole or absent."""
     tensors = {f"model.{k}": v.contiguous() for k, v in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
+        tensors |= {f"optimizer.{index}.{k}": v.contiguous() for k, v in state.items()}
     with atomic(path) as temporary:
         save_file(tensors, temporary, metadata={"progress": json.dumps(progress)})
 

@@ -8,12 +8,15 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from aqp_utils import field_training
 from aqp_utils.audio import SAMPLE_RATE, level_of_training
 from aqp_utils.degrade import add_noise
+from aqp_utils.encoder import load_encoder
 from aqp_utils.field_clips import FieldClips
 from aqp_utils.field_predictor import export
 from aqp_utils.field_training import (
     FieldNet,
     FieldSettings,
+    Training,
     draw_batch,
+    known_inputs,
     measure,
     predict,
     rate_factor,
@@ -48,36 +51,68 @@ def clips():
     return FieldClips(np.stack(audio), np.stack(features), table, 0)
 
 
-@pytest.fixture(autouse=True)
-def tiny_encoder(tmp_path_factory, monkeypatch):
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("encoder")
     Wav2Vec2Model(Wav2Vec2Config(**TINY)).save_pretrained(folder)
-    monkeypatch.setattr(field_training, "EMBEDDED_FOLDER", folder)
+    return load_encoder(str(folder), hidden_size=None, device="cpu", verbose=False)
+
+
+@pytest.fixture(scope="module")
+def known(clips, encoder):
+    return known_inputs(clips, encoder)
 
 
 def settings(**given):
-    return FieldSettings(**dict(epochs=3, warmup=4, shortest_crop_s=0.8, patience=9) | given)
+    values = dict(epochs=3, warmup=4, shortest_crop_s=0.8, patience=99, batch_sources=4)
+    return FieldSettings(**values | given)
 
 
-def test_it_learns_what_noise_is_worth(clips, tmp_path):
-    model = train(clips, tmp_path, settings(epochs=25, network_rate=2e-3))
-    found = measure(model, clips, "test", settings(), "cpu")
+def test_known_inputs_are_features_then_embedding_and_are_kept(clips, encoder, known, tmp_path):
+    assert known.shape == (len(clips.table), 19 + TINY["hidden_size"])
+    np.testing.assert_array_equal(known[:, :19], clips.features.astype(np.float32))
+    one = encoder.embed([clips.audio[7] / 2**15])[0]
+    np.testing.assert_allclose(known[7, 19:], one, atol=1e-4)
+    known_inputs(clips, encoder, tmp_path / "known.npy")
+    again = known_inputs(clips, None, tmp_path / "known.npy")
+    np.testing.assert_array_equal(again, known)
+
+
+def test_it_learns_what_noise_is_worth(clips, known, tmp_path):
+    model = train(clips, known, tmp_path, settings(epochs=20))
+    found = measure(model, clips, known, "test", settings(), "cpu")
     assert found["pcc"] > 0.8 and found["rmse"] < 0.9
     history = pd.read_csv(tmp_path / "history.csv")
     assert history["validation_loss"].min() < 0.7 * history["validation_loss"].iloc[0]
 
 
-def test_an_interrupted_training_ends_with_the_same_weights(clips, tmp_path, capsys):
-    whole = train(clips, tmp_path / "whole", settings())
-    train(clips, tmp_path / "parts", settings(), stop_after_s=1e-9)
-    parts = train(clips, tmp_path / "parts", settings())
-    assert "resuming" in capsys.readouterr().out
+def test_an_interrupted_training_ends_with_the_same_weights(
+    clips, known, tmp_path, capsys, monkeypatch
+):
+    whole = train(clips, known, tmp_path / "whole", settings())
+    cut = Training(clips, known, tmp_path / "parts", settings())
+    learn = cut.learn
+
+    def learn_until_the_power_fails(factor):
+        if cut.progress["step"] == 5:
+            raise KeyboardInterrupt
+        learn(factor)
+
+    monkeypatch.setattr(cut, "learn", learn_until_the_power_fails)
+    with pytest.raises(KeyboardInterrupt):
+        cut.run(checkpoint_every_s=0.0)
+    parts = train(clips, known, tmp_path / "parts", settings())
+    assert "resuming after 5 steps" in capsys.readouterr().out
     for name, tensor in whole.state_dict().items():
         torch.testing.assert_close(parts.state_dict()[name], tensor, rtol=0, atol=0, msg=name)
+    first, second = (pd.read_csv(tmp_path / name / "history.csv") for name in ("whole", "parts"))
+    np.testing.assert_allclose(first["train_loss"], second["train_loss"])
 
 
-def test_it_stops_when_validation_gets_no_better_and_keeps_the_best(clips, tmp_path, monkeypatch):
+def test_it_stops_when_validation_gets_no_better_and_keeps_the_best(
+    clips, known, tmp_path, monkeypatch
+):
     losses = iter([1.0, 0.5, 0.6, 0.7, 0.4])
     rest = dict(pcc=0.0, srcc=0.0, rmse=0.0, accuracy=0.0)
     seen = []
@@ -87,28 +122,26 @@ def test_it_stops_when_validation_gets_no_better_and_keeps_the_best(clips, tmp_p
         return {"loss": next(losses), **rest}
 
     monkeypatch.setattr(field_training, "measure", fake)
-    model = train(clips, tmp_path, settings(epochs=5, patience=2))
+    model = train(clips, known, tmp_path, settings(epochs=5, patience=2))
     assert len(seen) == 4
     torch.testing.assert_close(model.state_dict(), seen[1], rtol=0, atol=0)
 
 
-def test_hidden_features_do_not_matter_and_shown_ones_do(clips):
-    model = FieldNet(seed=0).eval()
-    audio, features, *_ = field_training.clips_to_tensors(clips, np.arange(4))
-    hidden = torch.tensor([True, True, False, False])
+def test_hidden_inputs_do_not_matter_and_shown_ones_do(clips, known):
+    model = FieldNet(known.mean(0), known.std(0) + 1e-6, seed=0).eval()
+    audio = torch.from_numpy(clips.audio[:4].astype(np.float32))
+    inputs, hidden = torch.from_numpy(known[:4]), torch.tensor([True, True, False, False])
     with torch.no_grad():
-        embedding = model.embed(audio)
-        first = model.judge(embedding, features, hidden)[1]
-        second = model.judge(embedding, features + 5, hidden)[1]
+        first, second = (model(audio, given, hidden)[1] for given in (inputs, inputs + 5))
     torch.testing.assert_close(first[:2], second[:2])
     assert (first[2:] != second[2:]).all()
 
 
-def test_a_group_has_one_microphone_and_no_features_then(clips):
+def test_a_group_has_one_microphone_and_nothing_known_then(clips, known):
     groups = field_training.groups_of(clips, "train")[:2]
     always, never = (settings(filtered=share, shortest_crop_s=1.0) for share in (1, 0))
-    plain, *_, shown = draw_batch(clips, groups, np.random.default_rng(0), never)
-    heard, *_, hidden = draw_batch(clips, groups, np.random.default_rng(0), always)
+    plain, _, shown, *_ = draw_batch(clips, known, groups, np.random.default_rng(0), never)
+    heard, _, hidden, *_ = draw_batch(clips, known, groups, np.random.default_rng(0), always)
     assert hidden.all() and not shown.any()
     torch.testing.assert_close(
         plain, torch.tensor(clips.audio[np.concatenate(groups)]).float(), rtol=0, atol=0.1
@@ -129,20 +162,28 @@ def test_the_key_tells_settings_apart():
     assert settings().key() == settings().key() != settings(epochs=4).key()
 
 
-def test_the_exported_predictor_says_what_the_model_said(clips, tmp_path):
-    model = train(clips, tmp_path / "training", settings())
+def test_the_exported_predictor_says_what_the_model_said(clips, known, encoder, tmp_path):
+    model = train(clips, known, tmp_path / "training", settings())
     more = np.tile(np.arange(len(clips.table)), 2)  # an interval takes 20 clips
     table = clips.table.iloc[more].reset_index(drop=True)
     twice = FieldClips(clips.audio[more], clips.features[more], table, 0)
     rows = np.flatnonzero(clips.table["part"] == "test")
-    before = predict(model, clips, rows, "cpu").score
-    card = export(model, twice, tmp_path / "predictor", 1.0, {"data": "tones"})
-    predictor = Predictor.load(tmp_path / "predictor")
-    assert card["sha256"]["encoder/model.safetensors"] == predictor.encoder.weights_sha256
-    inputs = predictor._inputs([level_of_training(clips.audio[row] / 2**15) for row in rows])
+    before = predict(model, clips, known, rows, "cpu").score
+    folder = tmp_path / "predictor"
+    card = export(model, twice, known[more], encoder, folder, 1.0, {"data": "tones"})
+    predictor = Predictor.load(folder)
+    assert set(card["sha256"]) == {"model.safetensors", "spectrogram.safetensors"}
+    assert card["encoder"]["weights_sha256"] == predictor.encoder.weights_sha256
+    inputs = predictor.inputs([level_of_training(clips.audio[row] / 2**15) for row in rows])
     after = predictor.model.predict(inputs).score
-    # bfloat16 while training, float16 weights and float32 arithmetic in use
-    np.testing.assert_allclose(after, before, atol=0.1)
+    # The features of stored clips are those of the clips before they were rounded to 16 bits.
+    np.testing.assert_allclose(after, before, atol=0.02)
     result = predictor(clips.audio[0] / 2**15, SAMPLE_RATE)
     assert {"weights", "bias", "threshold", "auc", "missed"} == set(predictor.model.about["speech"])
     assert 1 <= result.interval[0] <= result.score <= result.interval[1] <= 4.5
+    (folder / "spectrogram.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="changed or damaged"):
+        Predictor.load(folder)
+    (folder / "spectrogram.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="missing"):
+        Predictor.load(folder)

@@ -207,7 +207,7 @@ def test_executed_copies_have_pictures_and_no_widget_state(series):
 def field_run(tmp_path_factory, offline):
     pytest.importorskip("pesq")
     out = tmp_path_factory.mktemp("field") / "run"
-    given = dict(N_SOURCES=50, DURATION_S=1.0, FINE_TUNE_EPOCHS=1, BOOTSTRAP=20)
+    given = dict(N_SOURCES=50, DURATION_S=1.0, FIELD_EPOCHS=1, BOOTSTRAP=20)
     stream = io.StringIO()
     pipeline.run("field", given, out, root=ROOT, stream=stream)
     assert made(stream.getvalue()) == ["06_field"]
