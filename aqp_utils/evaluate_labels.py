@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from aqp_utils import environment
 from aqp_utils.evaluation import plain
-from aqp_utils.intervals import bootstrap_interval
+from aqp_utils.intervals import bootstrap_interval, interval_text
 from aqp_utils.metrics import CLIP, CONDITION, condition_metrics, regression_metrics
 from aqp_utils.peers import available_peers, peer_columns, peer_scores
 from aqp_utils.predict import TABLE_COLUMNS
@@ -315,7 +315,7 @@ def as_text(result):
         f"{label:>22}" for label in names.values()
     )]  # fmt: skip
     for column, metrics in result[CLIP].items():
-        lines.append(f"{column:<24}" + "".join(f"{_estimate(metrics[m]):>22}" for m in names))
+        lines.append(f"{column:<24}" + "".join(f"{interval_text(metrics[m]):>22}" for m in names))
     for column, metrics in result[CONDITION].items():
         name = f"{column}, {metrics['n']} conditions"
         lines.append(f"{name[:30]:<30}" + f"{_number(metrics['pcc']):>16}" + "".join(
@@ -323,12 +323,6 @@ def as_text(result):
         ))  # fmt: skip
     lines += [f"! {n} × {problem}" for problem, n in result["problem_counts"].items()]
     return "\n".join(lines)
-
-
-def _estimate(entry):
-    if entry["low"] is None:
-        return _number(entry["value"])
-    return f"{_number(entry['value'])} [{_number(entry['low'])}, {_number(entry['high'])}]"
 
 
 def _number(value):

@@ -14,11 +14,11 @@ from aqp_utils.features import feature_names
 from aqp_utils.field_recipe import FEATURE_SET
 from aqp_utils.field_training import embeddings, predict
 from aqp_utils.model import save_model
+from aqp_utils.shipped import CARD
 from aqp_utils.spectrogram_encoder import FILE as SPECTROGRAM
 from aqp_utils.spectrogram_encoder import save_spectrogram_encoder
 from aqp_utils.storage import sha256, write_json
 
-CARD = "card.json"
 SCALER_CLIPS = 2_000
 DETECTOR_CLIPS = 1_000  # of speech and of other sounds, in each part
 OTHER_THAN_SPEECH = ("singing", "instruments", "percussion", "tones")

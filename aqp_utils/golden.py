@@ -81,9 +81,12 @@ def read_golden(predictor):
 
 
 def weights_of(predictor):
-    """sha256 of the network's and the encoder's weights, by name."""
+    """sha256 of the weights of the network and of its encoders, by name."""
     description = json.loads((predictor.folder / "model.json").read_text("utf-8"))
-    return {
+    weights = {
         "network": description["weights"]["sha256"],
         "encoder": predictor.encoder.weights_sha256,
     }
+    if "spectrogram" in description:
+        weights["spectrogram"] = description["spectrogram"]["sha256"]
+    return weights

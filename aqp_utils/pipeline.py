@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aqp_utils import encoder_catalog, execution, parameters
+from aqp_utils.intervals import interval_text
 from aqp_utils.lock import RunError, RunLock
 from aqp_utils.manifest import check_values, ensure_writable, read_manifest, verify
 from aqp_utils.repository import (
@@ -174,15 +175,9 @@ def headline(path):
         number = metrics.get(group, {}).get(key)
         if isinstance(number, dict) and "value" in number:
             label = key if key == "accuracy" else key.upper()
-            parts.append(f"{label} {number['value']:.3f}" + _interval(number))
+            parts.append(f"{label} {interval_text(number, 3)}")
     encoder = metrics.get("encoder", {}).get("name")
     return " · ".join(parts + ([f"encoder {encoder}"] if encoder else []))
-
-
-def _interval(number):
-    if "low" not in number or "high" not in number:
-        return ""
-    return f" [{number['low']:.3f}, {number['high']:.3f}]"
 
 
 def _run_folder(root, out, values):

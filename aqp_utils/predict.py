@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from aqp_utils import calibration, domain
+from aqp_utils import calibration, domain, shipped
 from aqp_utils.audio import (
     ACTIVE_RANGE_DB,
     SAMPLE_RATE,
@@ -32,7 +32,6 @@ from aqp_utils.recording_files import find_recordings
 from aqp_utils.recordings import RecordingError, from_waveform
 from aqp_utils.spectrogram_encoder import load_spectrogram_encoder
 
-SHIPPED = Path(__file__).parent / "assets" / "predictor"
 CLIP_S = 3.0  # length of the training clips where model.json does not say
 CURVE_HOP_S = 1.0
 WINDOWS_AT_ONCE = 16  # bounds memory on long recordings
@@ -308,13 +307,13 @@ class Predictor:
 
 def _model_folder(model):
     if model is None:
-        if not (SHIPPED / DESCRIPTION).is_file():
+        if not (shipped.FOLDER / DESCRIPTION).is_file():
             raise FileNotFoundError(
                 "no predictor ships with this version yet; name one that a run has trained, "
                 "e.g. --model outputs/run/04_model (in Python: Predictor.load('outputs/run/"
                 "04_model'))."
             )
-        return SHIPPED
+        return shipped.FOLDER
     folder = Path(model)
     if not folder.exists():
         raise FileNotFoundError(

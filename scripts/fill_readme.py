@@ -14,8 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from aqp_utils import parameters, psychoacoustics, quality  # noqa: E402
+from aqp_utils import parameters, psychoacoustics, quality, shipped  # noqa: E402
 from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES  # noqa: E402
+from aqp_utils.intervals import interval_text  # noqa: E402
 from aqp_utils.repository import STUDY  # noqa: E402
 
 SHOWCASE = ROOT / "outputs" / "showcase"
@@ -82,13 +83,6 @@ def features():
     return markdown_table(["#", "feature", "unit", "what it says", "source"], rows)
 
 
-def _interval(entry):
-    if entry["value"] is None:
-        return "–"
-    ends = "" if entry["low"] is None else f" [{entry['low']:.2f}, {entry['high']:.2f}]"
-    return f"{entry['value']:.2f}{ends}"
-
-
 def results():
     """Headline numbers of the showcase run beside floors and oracle."""
     metrics = json.loads((SHOWCASE / "05_report" / "metrics.json").read_text("utf-8"))
@@ -99,7 +93,7 @@ def results():
     columns["rmse"] = "RMSE"
     table = markdown_table(
         ["", *columns.values()],
-        [[name, *(_interval(row[metric]) for metric in columns)] for name, row in rows.items()],
+        [[name, *(interval_text(row[metric]) for metric in columns)] for name, row in rows.items()],
     )
     return (
         f"{table}\n\nClip level, {metrics['n_test']} test clips from {metrics['n_test_sources']} "
@@ -145,18 +139,20 @@ def model():
 
 def recordings():
     """What the shipped predictor learned from, and what it reached on recordings."""
-    if not SHIPPED.is_dir():
+    card = shipped.card()
+    if card is None:
         return "No predictor for recordings ships with this version yet."
-    card = json.loads((SHIPPED / "card.json").read_text("utf-8"))
-    size_mb = sum(path.stat().st_size for path in SHIPPED.rglob("*.*")) / 1e6
+    size_mb = sum(path.stat().st_size for path in shipped.FOLDER.rglob("*.*")) / 1e6
     parts = [
         f"Version {card['version']}, {size_mb:.0f} MB: {card['clips']} clips, "
         f"{card['audio_hours']} hours, {card['training_hours']} hours of training on "
         f"{card['machine']}. On unheard voices of the same synthesis PCC is "
-        f"{_interval(card['held_out']['pcc'])}. On recordings, clip level:"
+        f"{interval_text(card['held_out']['pcc'])}. On recordings, clip level:"
     ]
-    for one in json.loads((SHIPPED / "measured.json").read_text("utf-8")):
-        rows = [["**all**", one["n"], "", "", *(_interval(one["clip"][m]) for m in SCORE_METRICS)]]
+    for one in shipped.measured():
+        rows = [
+            ["**all**", one["n"], "", "", *(interval_text(one["clip"][m]) for m in SCORE_METRICS)]
+        ]
         for group in one["groups"]:
             numbers = [f"{group[k]:.2f}" for k in ("label", "predicted")]
             metrics = ["–" if group[m] is None else f"{group[m]:.2f}" for m in SCORE_METRICS]
@@ -168,7 +164,6 @@ def recordings():
 
 
 SCORE_METRICS = ("pcc", "srcc", "rmse")
-SHIPPED = ROOT / "aqp_utils" / "assets" / "predictor"
 ENCODER_INPUTS = ("19", "random", "embedded", "19 + embedded")
 FILLED = {
     f.__name__: f

@@ -15,14 +15,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from aqp_utils import shipped  # noqa: E402
 from aqp_utils.evaluate_labels import evaluate  # noqa: E402
-from aqp_utils.field_predictor import CARD  # noqa: E402
 from aqp_utils.label_tables import read_labels  # noqa: E402
-from aqp_utils.predict import SHIPPED, Predictor  # noqa: E402
+from aqp_utils.predict import Predictor  # noqa: E402
 from aqp_utils.quality import to_scale  # noqa: E402
 from aqp_utils.storage import write_json  # noqa: E402
-
-MEASURED = SHIPPED / "measured.json"
 
 
 def measure(arguments):
@@ -37,7 +35,7 @@ def measure(arguments):
     entry = {
         "recordings": arguments.name,
         "labels": "P.862.2 on the scale from 1.0 to 4.5" if arguments.raw_pesq else "as given",
-        "version": json.loads((SHIPPED / CARD).read_text("utf-8"))["version"],
+        "version": shipped.card()["version"],
         "date": result["date"],
         "git_commit": result["git_commit"],
         "n": result["n"],
@@ -45,9 +43,8 @@ def measure(arguments):
         "clip": {name: clip[name] for name in ("pcc", "srcc", "rmse", "bias")},
         "groups": result["per_condition"],
     }
-    kept = json.loads(MEASURED.read_text("utf-8")) if MEASURED.is_file() else []
-    kept = [one for one in kept if one["recordings"] != arguments.name]
-    write_json(MEASURED, [*kept, entry])
+    kept = [one for one in shipped.measured() if one["recordings"] != arguments.name]
+    write_json(shipped.FOLDER / shipped.MEASURED, [*kept, entry])
     print(json.dumps(entry["clip"], indent=1))
 
 

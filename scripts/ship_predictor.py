@@ -17,10 +17,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from aqp_utils.field_predictor import CARD  # noqa: E402
+from aqp_utils import shipped  # noqa: E402
 from aqp_utils.golden import write_golden  # noqa: E402
 from aqp_utils.manifest import read_manifest  # noqa: E402
-from aqp_utils.predict import SHIPPED, Predictor  # noqa: E402
+from aqp_utils.predict import Predictor  # noqa: E402
 from aqp_utils.storage import write_json  # noqa: E402
 
 LARGEST_MB = 60
@@ -29,24 +29,22 @@ LARGEST_MB = 60
 def ship(run, version):
     """Put the predictor of `run` in place of the shipped one, whole or not at all."""
     manifest = read_manifest(run, "06_field")
-    if (SHIPPED / CARD).is_file():
-        shipped = json.loads((SHIPPED / CARD).read_text("utf-8"))["version"]
-        if shipped == version:
-            raise SystemExit(f"version {version} ships already; give the new predictor another.")
-    with tempfile.TemporaryDirectory(dir=SHIPPED.parent) as folder:
+    if (shipped.card() or {}).get("version") == version:
+        raise SystemExit(f"version {version} ships already; give the new predictor another.")
+    with tempfile.TemporaryDirectory(dir=shipped.FOLDER.parent) as folder:
         new = Path(folder) / "predictor"
         shutil.copytree(Path(run) / "06_field" / "predictor", new)
-        card = json.loads((new / CARD).read_text("utf-8"))
+        card = json.loads((new / shipped.CARD).read_text("utf-8"))
         made = {key: manifest[key] for key in ("git_commit", "finished", "parameters")}
-        write_json(new / CARD, {"version": version} | card | {"made": made})
+        write_json(new / shipped.CARD, {"version": version} | card | {"made": made})
         golden = write_golden(Predictor.load(new, device="cpu"), version)
         size_mb = sum(path.stat().st_size for path in new.rglob("*") if path.is_file()) / 1e6
         if size_mb > LARGEST_MB:
             raise SystemExit(f"{size_mb:.1f} MB; the shipped predictor takes {LARGEST_MB} at most.")
-        if SHIPPED.exists():
-            shutil.rmtree(SHIPPED)
-        shutil.move(new, SHIPPED)
-    print(f"{SHIPPED}: version {version}, {size_mb:.1f} MB")
+        if shipped.FOLDER.exists():
+            shutil.rmtree(shipped.FOLDER)
+        shutil.move(new, shipped.FOLDER)
+    print(f"{shipped.FOLDER}: version {version}, {size_mb:.1f} MB")
     for name, score in golden["scores"].items():
         print(f"  {score:.3f}  {name}")
 

@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 from tiny_predictor import RATE, save_predictor, voice_like
 
-from aqp_utils import domain, predict, predict_command
+from aqp_utils import domain, predict, predict_command, shipped
 from aqp_utils.calibration import interval, residual_quantiles
 from aqp_utils.predict import Predictor
 from aqp_utils.recordings import RecordingError, from_waveform
@@ -250,13 +250,13 @@ def test_no_paths_give_an_empty_table(predictor):
 
 
 def test_without_a_shipped_predictor_the_error_names_the_way(monkeypatch, tmp_path):
-    monkeypatch.setattr(predict, "SHIPPED", tmp_path)
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
     with pytest.raises(FileNotFoundError, match="--model outputs/run/04_model"):
         Predictor.load()
 
 
 def test_the_shipped_predictor_is_the_default(monkeypatch, folder):
-    monkeypatch.setattr(predict, "SHIPPED", folder)
+    monkeypatch.setattr(shipped, "FOLDER", folder)
     assert Predictor.load(device="cpu").folder == folder
 
 

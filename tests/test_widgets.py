@@ -176,11 +176,11 @@ def test_explorers_take_a_predictor(fake_run, table, clip, predictor):
 
 
 def test_the_predictor_is_that_of_the_run_else_the_one_that_ships(predictor, tmp_path, monkeypatch):
-    monkeypatch.setattr("aqp_utils.predict.SHIPPED", tmp_path / "nothing")
+    monkeypatch.setattr("aqp_utils.shipped.FOLDER", tmp_path / "nothing")
     assert find_predictor(predictor.folder.parent)[0] is None
     nobody, problem = find_predictor()
     assert nobody is None and "no predictor ships" in problem
-    monkeypatch.setattr("aqp_utils.predict.SHIPPED", predictor.folder)
+    monkeypatch.setattr("aqp_utils.shipped.FOLDER", predictor.folder)
     found, problem = find_predictor(tmp_path)
     assert found.folder == predictor.folder and problem is None
     run = tmp_path / "run"
