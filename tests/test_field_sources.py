@@ -7,7 +7,7 @@ import librosa
 import numpy as np
 import pytest
 from scipy.signal import find_peaks
-from test_voice import (
+from speech_measures import (
     LTASS_DB,
     LTASS_TOLERANCE_DB,
     OCTAVES_HZ,

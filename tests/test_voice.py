@@ -6,50 +6,22 @@ from functools import cache
 import librosa
 import numpy as np
 import pytest
-from scipy.signal import butter, sosfiltfilt
+from speech_measures import (
+    LTASS_DB,
+    LTASS_TOLERANCE_DB,
+    OCTAVES_HZ,
+    modulation_index,
+    octave_power,
+)
 
 from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
 from aqp_utils.voice import speech_clip
-
-# One-third octave levels of speech, 12 languages, men and women together, dB SPL at 70 dB overall
-# (Byrne et al. 1994, J. Acoust. Soc. Am. 96, table II, "combined").
-LTASS_DB = {
-    200: 60.2, 250: 60.3, 315: 59.0, 400: 62.1, 500: 62.1, 630: 60.5, 800: 56.8, 1000: 53.7,
-    1250: 53.0, 1600: 52.0, 2000: 48.7, 2500: 48.1, 3150: 46.8, 4000: 45.6, 5000: 44.5,
-}  # fmt: skip
-OCTAVES_HZ = (250, 500, 1000, 2000, 4000)
-LTASS_TOLERANCE_DB = 3.5
 
 
 @cache
 def speakers():
     """Thirty clips of 3 s with their facts."""
     return [speech_clip(3.0, np.random.default_rng(seed)) for seed in range(30)]
-
-
-def octave_power(audio):
-    power = np.abs(np.fft.rfft(audio)) ** 2
-    frequency_hz = np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE)
-    return np.array(
-        [
-            power[(frequency_hz >= c / 2**0.5) & (frequency_hz < c * 2**0.5)].sum()
-            for c in OCTAVES_HZ
-        ]
-    )
-
-
-def modulation_index(audio, centres_hz):
-    """Modulation index of the intensity in one-third octave bands, mean over three octaves."""
-    indices = []
-    for octave_hz in (500, 1000, 2000):
-        edges = (octave_hz / 2**0.5, octave_hz * 2**0.5)
-        band = sosfiltfilt(butter(2, edges, "bandpass", fs=SAMPLE_RATE, output="sos"), audio)
-        envelope = sosfiltfilt(butter(2, 40, fs=SAMPLE_RATE, output="sos"), band**2)[::160]
-        power = np.abs(np.fft.rfft(envelope - envelope.mean())) ** 2
-        rate_hz = np.fft.rfftfreq(len(envelope), 0.01)
-        inside = [(rate_hz >= c / 2 ** (1 / 6)) & (rate_hz < c * 2 ** (1 / 6)) for c in centres_hz]
-        indices.append([np.sqrt(power[band].sum()) / envelope.sum() for band in inside])
-    return np.mean(indices, axis=0)
 
 
 def test_envelope_is_modulated_most_at_the_rate_of_syllables():
