@@ -5,10 +5,10 @@ Wav2Vec2, both known beforehand, and the embedding of a small convolutional enco
 here, because what codecs and time stretchers leave behind is finer than the other two can tell.
 
 A batch holds whole sources, each clean and damaged: what differs inside a group is the damage, so
-the damage is what there is to learn. Some groups are heard through yet another microphone, the same
-for all clips of the group, so their labels stay; what was known beforehand is hidden then. The
-validation part, other voices of the same synthesis, decides when to stop; recordings of people
-never decide anything.
+the damage is what there is to learn. Every other batch is retold: played faster or slower, each
+group through yet another microphone, the same for all its clips, so that their labels stay; what
+was known beforehand is hidden then. The validation part, other voices of the same synthesis,
+decides when to stop; recordings of people never decide anything.
 """
 
 import hashlib
@@ -51,8 +51,9 @@ class FieldSettings:
     warmup: int = 100  # steps
     class_weight: float = 0.3
     dropout: float = 0.3
-    filtered: float = 0.5  # share of groups with another microphone and the known inputs hidden
-    filter_db: tuple = (1.0, 2.0)  # standard deviations of that microphone's tilt and bumps
+    retold: float = 0.5  # share of batches at another speed, by other microphones, nothing known
+    speeds: tuple = (0.85, 1.2)  # of playback
+    filter_db: tuple = (1.5, 3.0)  # standard deviations of a microphone's tilt and bumps
     shortest_crop_s: float = 2.0
     patience: int = 3  # epochs without a better validation loss
     seed: int = 0
@@ -128,21 +129,29 @@ def labels_of(clips, rows):
 def draw_batch(clips, known, groups, rng, settings):
     """Audio, known inputs, whether these are hidden, classes and scores of some groups.
 
-    All clips are cut to the same random stretch, those of a filtered group heard through the same
-    random microphone.
+    All clips are cut to the same random stretch. In a retold batch all are played at one random
+    speed, those of a group through one random microphone.
     """
     rows, n = np.concatenate(groups), clips.audio.shape[1]
     length = int(rng.integers(min(n, round(settings.shortest_crop_s * SAMPLE_RATE)), n + 1))
     first = int(rng.integers(n - length + 1))
     audio = torch.from_numpy(clips.audio[rows, first : first + length].astype(np.float32))
-    is_filtered = rng.random(len(groups)) < settings.filtered
-    flat = np.ones(length // 2 + 1)
-    gains = [random_response(length, rng, *settings.filter_db) if f else flat for f in is_filtered]
-    sizes = torch.tensor([len(group) for group in groups])
-    gains = torch.tensor(np.array(gains)).float().repeat_interleave(sizes, 0)
-    audio = torch.fft.irfft(torch.fft.rfft(audio) * gains, length)
-    hidden = torch.from_numpy(is_filtered).repeat_interleave(sizes)
+    is_retold = rng.random() < settings.retold
+    if is_retold:
+        audio = retold(audio, [len(group) for group in groups], rng, settings)
+    hidden = torch.full((len(rows),), is_retold)
     return audio, torch.from_numpy(known[rows]), hidden, *labels_of(clips, rows)
+
+
+def retold(audio, sizes, rng, settings):
+    """Audio (b, n) of groups of some `sizes`, each by another microphone, all at another speed."""
+    length = audio.shape[1]
+    gains = np.array([random_response(length, rng, *settings.filter_db) for _ in sizes])
+    gains = torch.from_numpy(gains).float().repeat_interleave(torch.tensor(sizes), 0)
+    spectra = torch.fft.rfft(audio) * gains
+    speed = np.exp(rng.uniform(*np.log(settings.speeds)))
+    played = round(length / speed)  # the spectrum, cut or padded with zeros, at another length
+    return torch.fft.irfft(spectra, played)
 
 
 def loss_of(logits, predicted, classes, scores, class_weight):

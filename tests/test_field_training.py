@@ -137,19 +137,30 @@ def test_hidden_inputs_do_not_matter_and_shown_ones_do(clips, known):
     assert (first[2:] != second[2:]).all()
 
 
-def test_a_group_has_one_microphone_and_nothing_known_then(clips, known):
+def test_a_retold_batch_has_one_microphone_a_group_and_nothing_known(clips, known):
     groups = field_training.groups_of(clips, "train")[:2]
-    always, never = (settings(filtered=share, shortest_crop_s=1.0) for share in (1, 0))
+    always, never = (
+        settings(retold=share, shortest_crop_s=1.0, speeds=(1.0, 1.0)) for share in (1, 0)
+    )
     plain, _, shown, *_ = draw_batch(clips, known, groups, np.random.default_rng(0), never)
     heard, _, hidden, *_ = draw_batch(clips, known, groups, np.random.default_rng(0), always)
     assert hidden.all() and not shown.any()
-    torch.testing.assert_close(
-        plain, torch.tensor(clips.audio[np.concatenate(groups)]).float(), rtol=0, atol=0.1
-    )
+    rows = np.concatenate(groups)
+    torch.testing.assert_close(plain, torch.tensor(clips.audio[rows]).float(), rtol=0, atol=0)
     response = torch.fft.rfft(heard).abs() / torch.fft.rfft(plain).abs().clamp(min=1)
     middle = response[:, 500:3000]
     torch.testing.assert_close(middle[0], middle[1], rtol=0.05, atol=0.05)
     assert (middle[0] - middle[3]).abs().max() > 0.1
+
+
+def test_played_at_another_speed_a_tone_has_another_pitch():
+    tone = torch.sin(2 * torch.pi * 1000 * torch.arange(SAMPLE_RATE) / SAMPLE_RATE).unsqueeze(0)
+    for speed in (0.8, 1.25):
+        given = settings(speeds=(speed, speed), filter_db=(0.0, 0.0))
+        played = field_training.retold(tone, [1], np.random.default_rng(0), given)[0]
+        assert len(played) == round(SAMPLE_RATE / speed)
+        peak_hz = torch.fft.rfft(played).abs().argmax() * SAMPLE_RATE / len(played)
+        assert peak_hz == pytest.approx(1000 * speed, rel=0.01)
 
 
 def test_the_rate_warms_up_and_ends_at_zero():
