@@ -50,6 +50,7 @@ class FieldSettings:
     learning_rate: float = 2e-3
     warmup: int = 100  # steps
     class_weight: float = 0.3
+    clean_weight: float = 2.5  # of undamaged clips: of recordings more than one in five is
     dropout: float = 0.3
     retold: float = 0.5  # share of batches at another speed, by other microphones, nothing known
     speeds: tuple = (0.85, 1.2)  # of playback
@@ -117,17 +118,19 @@ def groups_of(clips, part):
     return [rows.index.to_numpy() for _, rows in table.groupby("source")]
 
 
-def labels_of(clips, rows):
-    """Classes (b,) and scores (b,) of some rows."""
-    classes = clips.table["quality"].to_numpy()[rows]
+def labels_of(clips, rows, settings):
+    """Classes, scores and weights in the loss of some rows, each (b,)."""
+    table = clips.table.iloc[rows]
+    weights = np.where(table["version"] == 0, settings.clean_weight, 1.0)
     return (
-        torch.from_numpy(np.array([CLASSES.index(c) for c in classes])),
-        torch.from_numpy(clips.table["score"].to_numpy(np.float32)[rows]),
+        torch.tensor([CLASSES.index(name) for name in table["quality"]]),
+        torch.tensor(table["score"].to_numpy(np.float32)),
+        torch.tensor(weights / weights.mean(), dtype=torch.float32),
     )
 
 
 def draw_batch(clips, known, groups, rng, settings):
-    """Audio, known inputs, whether these are hidden, classes and scores of some groups.
+    """Audio, known inputs, whether these are hidden, and `labels_of` some groups.
 
     All clips are cut to the same random stretch. In a retold batch all are played at one random
     speed, those of a group through one random microphone.
@@ -140,7 +143,7 @@ def draw_batch(clips, known, groups, rng, settings):
     if is_retold:
         audio = retold(audio, [len(group) for group in groups], rng, settings)
     hidden = torch.full((len(rows),), is_retold)
-    return audio, torch.from_numpy(known[rows]), hidden, *labels_of(clips, rows)
+    return audio, torch.from_numpy(known[rows]), hidden, *labels_of(clips, rows, settings)
 
 
 def retold(audio, sizes, rng, settings):
@@ -154,13 +157,15 @@ def retold(audio, sizes, rng, settings):
     return torch.fft.irfft(spectra, played)
 
 
-def loss_of(logits, predicted, classes, scores, class_weight):
-    """Absolute error of the score plus weighted cross-entropy of the class.
+def loss_of(logits, predicted, classes, scores, weights, class_weight):
+    """Absolute error of the score plus `class_weight` times the cross-entropy of the class.
 
     The absolute error asks for the median: where a clip may be clean or subtly damaged, the answer
     is the likelier of the two, and not the point half-way that a squared error would prefer.
     """
-    return F.l1_loss(predicted, scores) + class_weight * F.cross_entropy(logits, classes)
+    error = (predicted - scores).abs()
+    surprise = F.cross_entropy(logits, classes, reduction="none")
+    return torch.mean(weights * (error + class_weight * surprise))
 
 
 def rate_factor(step, n_steps, warmup):
@@ -205,9 +210,10 @@ def measure(model, clips, known, part, settings, device):
     quality = clips.table["quality"].to_numpy()[rows]
     stated = predicted.probabilities[np.arange(len(rows)), [CLASSES.index(c) for c in quality]]
     error = predicted.score - true
-    surprise = -np.mean(np.log(stated + 1e-9))
+    weights = labels_of(clips, rows, settings)[2].numpy()
+    losses = np.abs(error) - settings.class_weight * np.log(stated + 1e-9)
     return {
-        "loss": float(np.mean(np.abs(error)) + settings.class_weight * surprise),
+        "loss": float(np.mean(weights * losses)),
         "pcc": float(pearson(true, predicted.score)),
         "srcc": float(spearman(true, predicted.score)),
         "rmse": float(np.sqrt(np.mean(error**2))),
@@ -289,12 +295,12 @@ class Training:
         groups = [self.groups[i] for i in taken]
         rng = rng_for(settings.seed, "field", step, CROPPING, 1)
         batch = draw_batch(self.clips, self.known, groups, rng, settings)
-        audio, known, hidden, classes, scores = (tensor.to(self.device) for tensor in batch)
+        audio, known, hidden, *labels = (tensor.to(self.device) for tensor in batch)
         for group in self.optimizer.param_groups:
             group["lr"] = factor * settings.learning_rate
         self.model.train()
         torch.manual_seed(settings.seed * 1_000_003 + step)
-        loss = loss_of(*self.model(audio, known, hidden), classes, scores, settings.class_weight)
+        loss = loss_of(*self.model(audio, known, hidden), *labels, settings.class_weight)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
