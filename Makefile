@@ -34,7 +34,7 @@ explore: $(EXPLORE_READY)
 	@AQP_OUT="$(OUT)" $(BIN) -m voila apps/explore.ipynb --Voila.ip=127.0.0.1 \
 	  --Voila.tornado_settings="{'websocket_max_message_size': 209715200}" $(ARGS)
 
-# Text-to-speech programs that are installed (espeak-ng, flite, festival) take part.
+# Text-to-speech programs on the system (espeak-ng, flite, festival) take part beside ttspico.
 field: $(FIELD_READY)
 	@$(BIN) -m aqp_utils run --preset field --out outputs/field $(ARGS)
 

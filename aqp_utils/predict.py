@@ -309,9 +309,9 @@ def _model_folder(model):
     if model is None:
         if not (shipped.FOLDER / DESCRIPTION).is_file():
             raise FileNotFoundError(
-                "no predictor ships with this version yet; name one that a run has trained, "
-                "e.g. --model outputs/run/04_model (in Python: Predictor.load('outputs/run/"
-                "04_model'))."
+                f"the predictor that ships is missing from {shipped.FOLDER}: install the package "
+                "again, or name one that a run has trained, e.g. --model outputs/run/04_model (in "
+                "Python: Predictor.load('outputs/run/04_model'))."
             )
         return shipped.FOLDER
     folder = Path(model)

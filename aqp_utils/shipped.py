@@ -8,7 +8,7 @@ CARD, MEASURED = "card.json", "measured.json"
 
 
 def card():
-    """Its model card, or None where no predictor ships."""
+    """Its model card as a dict, or None if the files are missing."""
     path = FOLDER / CARD
     return json.loads(path.read_text("utf-8")) if path.is_file() else None
 

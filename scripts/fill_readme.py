@@ -158,7 +158,12 @@ def recordings():
             metrics = ["–" if group[m] is None else f"{group[m]:.2f}" for m in SCORE_METRICS]
             rows.append([group["condition"], group["n"], *numbers, *metrics])
         table = markdown_table(["damage", "clips", "label", "score", "PCC", "SRCC", "RMSE"], rows)
-        about = f"{one['recordings']}; labels: {one['labels']}; measured {one['date'][:10]}."
+        worst = sorted(one["groups"], key=lambda group: -abs(group["bias"]))[:2]
+        errors = " and ".join(f"{group['condition']} {group['bias']:+.1f}" for group in worst)
+        about = (
+            f"{one['recordings']}; labels: {one['labels']}; measured {one['date'][:10]}. On average "
+            f"it errs most on {errors}: trust the order of recordings more than single scores."
+        )
         parts.append(f"{table}\n\n{about}")
     return "\n\n".join(parts)
 

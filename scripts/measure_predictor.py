@@ -30,7 +30,7 @@ def measure(arguments):
         labels.table["score"] = to_scale(labels.table["score"])
     predictor = Predictor.load(device="cpu")
     with tempfile.TemporaryDirectory() as folder:
-        result = evaluate(labels, predictor, {}, folder, peers=[])
+        result = evaluate(labels, predictor, {"file": arguments.labels.name}, folder, peers=[])
     (clip,) = result["clip"].values()
     entry = {
         "recordings": arguments.name,

@@ -179,7 +179,7 @@ def test_the_predictor_is_that_of_the_run_else_the_one_that_ships(predictor, tmp
     monkeypatch.setattr("aqp_utils.shipped.FOLDER", tmp_path / "nothing")
     assert find_predictor(predictor.folder.parent)[0] is None
     nobody, problem = find_predictor()
-    assert nobody is None and "no predictor ships" in problem
+    assert nobody is None and "predictor that ships is missing" in problem
     monkeypatch.setattr("aqp_utils.shipped.FOLDER", predictor.folder)
     found, problem = find_predictor(tmp_path)
     assert found.folder == predictor.folder and problem is None
