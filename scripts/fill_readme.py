@@ -161,8 +161,9 @@ def recordings():
         worst = sorted(one["groups"], key=lambda group: -abs(group["bias"]))[:2]
         errors = " and ".join(f"{group['condition']} {group['bias']:+.1f}" for group in worst)
         about = (
-            f"{one['recordings']}; labels: {one['labels']}; measured {one['date'][:10]}. On average "
-            f"it errs most on {errors}: trust the order of recordings more than single scores."
+            f"{one['recordings']}; labels: {one['labels']}; measured {one['date'][:10]}. On "
+            f"average it errs most on {errors}: trust the order of recordings more than single "
+            "scores."
         )
         parts.append(f"{table}\n\n{about}")
     return "\n\n".join(parts)
