@@ -101,11 +101,12 @@ def test_the_noise_floor_keeps_its_spectrum():
 def test_the_region_that_carries_the_score_has_the_influence():
     audio = 1e-4 * np.random.default_rng(0).standard_normal(RATE)
     audio[8000:12000] += voice_like(0.25)
-    levels = SimpleNamespace(embed=lambda clips: np.array([[c.std()] for c in clips]))
     model = QualityModel(Linear([0.0] * 19 + [1.0]), np.zeros(20), np.ones(20))
-    names = feature_names("classic")
     stub = SimpleNamespace(
-        model=model, encoder=levels, feature_set="classic", feature_names=names, clip_s=1.0
+        model=model,
+        inputs=lambda clips: np.array([[0.0] * 19 + [clip.std()] for clip in clips]),
+        feature_names=feature_names("classic"),
+        clip_s=1.0,
     )
     influence = explain.explain(stub, audio).regions["influence"]
     assert influence.idxmax() == 2
