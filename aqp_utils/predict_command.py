@@ -5,6 +5,8 @@ import sys
 import time
 from pathlib import Path
 
+from aqp_utils import shipped
+
 _MARKS = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH = 60  # marks in the terminal; longer curves are averaged down to it
 _WORST, _BEST = 1.0, 4.5
@@ -106,10 +108,16 @@ def _as_json(predictor, table):
     return json.dumps(content, indent=1, ensure_ascii=False)
 
 
+def _model_name(predictor):
+    if predictor.folder == shipped.FOLDER:
+        return f"{shipped.card()['version']} (ships with aqp)"
+    return predictor.folder
+
+
 def _as_text(predictor, table):
     interval = f"{predictor.level:.0%} interval" if predictor.level else "interval"
     lines = [
-        f"model {predictor.folder}, encoder {predictor.encoder.name}",
+        f"model {_model_name(predictor)}, encoder {predictor.encoder.name}",
         f"score: {_WORST} (bad) to {_BEST} (untouched)"
         + ("" if predictor.level else "; no interval, as this model has no calibration"),
         "",

@@ -140,8 +140,6 @@ def model():
 def recordings():
     """What the shipped predictor learned from, and what it reached on recordings."""
     card = shipped.card()
-    if card is None:
-        return "No predictor for recordings ships with this version yet."
     size_mb = sum(path.stat().st_size for path in shipped.FOLDER.rglob("*.*")) / 1e6
     parts = [
         f"Version {card['version']}, {size_mb:.0f} MB: {card['clips']} clips, "

@@ -9,7 +9,6 @@ from aqp_utils.predict import Predictor
 from aqp_utils.storage import sha256
 
 LARGEST_MB = 60
-needs_shipped = pytest.mark.skipif(shipped.card() is None, reason="no predictor ships yet")
 
 
 @pytest.fixture
@@ -43,20 +42,17 @@ def test_golden_scores_of_other_weights_are_refused(tiny, monkeypatch):
         golden.read_golden(tiny)
 
 
-@needs_shipped
 def test_ten_golden_scores_are_as_recorded(predictor):
     expected = golden.read_golden(predictor)["scores"]
     assert golden.golden_scores(predictor) == pytest.approx(expected, abs=golden.ELSEWHERE)
 
 
-@needs_shipped
 def test_the_scores_have_an_order_that_ears_would_have(predictor):
     scores = golden.read_golden(predictor)["scores"]
     assert scores["voice, clean"] > scores["voice, noise 40"] > scores["voice, noise 20"]
     assert scores["tones, clean"] > scores["tones, noise 20"]
 
 
-@needs_shipped
 def test_the_card_names_version_data_results_and_hashes(predictor):
     card = shipped.card()
     assert card["version"] == golden.read_golden(predictor)["version"]
@@ -67,14 +63,12 @@ def test_the_card_names_version_data_results_and_hashes(predictor):
     assert card["clips"] >= 20_000
 
 
-@needs_shipped
 def test_the_shipped_files_are_numbers_and_text_and_small():
     files = [path for path in shipped.FOLDER.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".json", ".safetensors"}
     assert sum(path.stat().st_size for path in files) < LARGEST_MB * 1e6
 
 
-@needs_shipped
 def test_what_was_measured_belongs_to_the_version_that_ships():
     assert shipped.measured()
     assert {one["version"] for one in shipped.measured()} == {shipped.card()["version"]}

@@ -260,6 +260,12 @@ def test_the_shipped_predictor_is_the_default(monkeypatch, folder):
     assert Predictor.load(device="cpu").folder == folder
 
 
+def test_the_shipped_predictor_is_named_by_its_version(tmp_path, capsys):
+    sf.write(tmp_path / "a.wav", voice_like(1), RATE)
+    assert command(tmp_path / "a.wav") == 0
+    assert f"model {shipped.card()['version']} (ships with aqp)" in capsys.readouterr().out
+
+
 def test_a_run_folder_stands_for_its_model(tmp_path, folder):
     shutil.copytree(folder, tmp_path / "run" / "04_model")
     assert Predictor.load(tmp_path / "run", device="cpu").folder.name == "04_model"
