@@ -228,6 +228,7 @@ def test_the_field_notebook_has_pictures_and_leaves_no_checkpoints(field_run):
     kinds = {kind for c in code(book) for o in c.outputs for kind in o.get("data", {})}
     assert "image/png" in kinds and "application/vnd.jupyter.widget-view+json" not in kinds
     assert not (field_run / "06_field" / "checkpoints").exists()
+    assert list((field_run / "06_field" / "figures").glob("*.png"))
     parts = pd.read_csv(field_run / "06_field" / "clips.csv").groupby("speaker")["part"].nunique()
     assert parts.eq(1).all()
 
