@@ -1,6 +1,6 @@
 """The damages of the `field` preset: what happens to real recordings, alone and one after another.
 
-Every damage has one knob, its amount: 0 is just noticeable to a measurement, 1 destroyed. The
+Every damage has one knob, its amount: 0 is the mildest there is, 1 the severest. In between the
 knob follows P.862.2: `field_curves.CURVES` bends it so that the score falls about evenly.
 """
 
@@ -83,7 +83,7 @@ class FieldDamage:
         audio : ndarray, shape (n,)
             16 kHz, mono, at any level; at least 0.1 s and not silent.
         amount : float
-            0 (just noticeable to a measurement) to 1 (destroyed).
+            0 (the mildest there is) to 1 (the severest).
         rng : numpy.random.Generator
 
         Returns

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from aqp_utils.calibration import residual_quantiles
 from aqp_utils.features import feature_names
 from aqp_utils.field_recipe import FEATURE_SET
-from aqp_utils.field_training import embeddings, predict
+from aqp_utils.field_training import predict
 from aqp_utils.model import save_model
 from aqp_utils.shipped import CARD
 from aqp_utils.spectrogram_encoder import FILE as SPECTROGRAM
@@ -79,7 +79,7 @@ def _drawn(clips, part, is_wanted, most, rng):
 
 def _inputs(model, clips, known, rows, device):
     """All inputs of the network, shape (n, 19 + 768 + 512), not standardised."""
-    return np.hstack([known[rows], embeddings(model, clips, rows, device)])
+    return np.hstack([known[rows], model.spectrogram.eval().to(device).embed(clips.audio[rows])])
 
 
 def _standardised_anew(model, clips, known, device):

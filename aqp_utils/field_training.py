@@ -35,7 +35,7 @@ from aqp_utils.spectrogram_encoder import SpectrogramEncoder
 from aqp_utils.storage import atomic, write_csv, write_json
 from aqp_utils.training_state import Clock, load_checkpoint, save_checkpoint
 
-CHECKPOINT, BEST, KNOWN = "checkpoint.safetensors", "best.safetensors", "known.npy"
+CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 SHUFFLING, CROPPING = 1, 2  # addresses of random streams
 WEIGHT_DECAY = 0.01
 CHUNK = 64  # clips that are embedded or judged at a time
@@ -189,17 +189,6 @@ def predict(model, clips, known, rows, device):
     probabilities = np.concatenate(probabilities)
     quality = [CLASSES[index] for index in probabilities.argmax(1)]
     return Prediction(probabilities, quality, np.clip(np.concatenate(scores), *SCALE))
-
-
-@torch.inference_mode()
-def embeddings(model, clips, rows, device):
-    """Embeddings of the spectrogram encoder, float32 (n, 512)."""
-    model.eval().to(device)
-    found = []
-    for i in range(0, len(rows), CHUNK):
-        audio = torch.from_numpy(clips.audio[rows[i : i + CHUNK]].astype(np.float32))
-        found.append(model.spectrogram(audio.to(device)).cpu().numpy())
-    return np.concatenate(found)
 
 
 def measure(model, clips, known, part, settings, device):

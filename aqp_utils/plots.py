@@ -492,7 +492,7 @@ def confusion(matrix, classes=quality.CLASSES, ax=None):
     return ax
 
 
-def predicted_against_true(predictions, ax=None, color_by="kind"):
+def predicted_against_true(predictions, ax=None):
     """Predicted against true score of every clip."""
     ax = _axis(ax, figsize=(4.6, 4.2))
     ax.plot([1, 4.5], [1, 4.5], color="0.7", lw=1, zorder=0)
@@ -500,9 +500,9 @@ def predicted_against_true(predictions, ax=None, color_by="kind"):
         predictions,
         x="score",
         y="predicted_score",
-        hue=color_by,
-        style=color_by,
-        palette=KIND_COLORS if color_by == "kind" else CLASS_COLORS,
+        hue="kind",
+        style="kind",
+        palette=KIND_COLORS,
         s=36,
         linewidth=0.3,
         ax=ax,
@@ -510,6 +510,20 @@ def predicted_against_true(predictions, ax=None, color_by="kind"):
     ax.set(xlabel="true score", ylabel="predicted score", xlim=(0.9, 4.6), ylim=(0.9, 4.6))
     ax.set_aspect("equal")
     sns.move_legend(ax, "upper left", title="")
+    return ax
+
+
+def density_against_true(predictions, ax=None):
+    """Predicted against true score of thousands of clips: how many fall where."""
+    ax = _axis(ax, figsize=(5.2, 4.2))
+    edges = np.linspace(1, 4.5, 36)
+    counts = ax.hist2d(
+        predictions["score"], predictions["predicted_score"], edges, norm="log", cmap="Blues"
+    )
+    ax.plot([1, 4.5], [1, 4.5], color="0.4", lw=1)
+    ax.figure.colorbar(counts[-1], ax=ax, label="clips")
+    ax.set(xlabel="true score", ylabel="predicted score")
+    ax.set_aspect("equal")
     return ax
 
 

@@ -78,8 +78,8 @@ class SpectrogramEncoder(nn.Module):
 
         Parameters
         ----------
-        clips : list of ndarray, each shape (n_i,)
-            At 16 kHz, 0.25 s or more.
+        clips : sequence of ndarray, each shape (n_i,)
+            At 16 kHz, 0.25 s or more, at any level.
 
         Returns
         -------

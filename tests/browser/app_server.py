@@ -15,6 +15,14 @@ import pytest
 
 TOKEN = "test"
 START_S = 180.0  # a busy machine with two cores, everything compiled for the first time
+# For every front end of a Jupyter server.
+ARGUMENTS = (
+    "--no-browser",
+    "--allow-root",
+    "--ServerApp.port={port}",
+    "--ServerApp.port_retries=0",
+    "--IdentityProvider.token={token}",
+)
 SETTINGS = {
     # Else outputs out of sight are not in the page, and the start asks about news.
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from app_server import TOKEN, served
+from app_server import ARGUMENTS, TOKEN, served
 from conftest import Visit
 from explorer_page import (
     WAIT_MS,
@@ -58,16 +58,8 @@ def address(browser, folder):
             f"no classic notebook here: pip install --no-deps --target {CLASSIC} "
             "-r tests/browser/classic-requirements.txt"
         )
-    arguments = (
-        "--no-browser",
-        "--allow-root",
-        "--ServerApp.port={port}",
-        "--ServerApp.port_retries=0",
-        "--IdentityProvider.token={token}",
-    )
-    with served(
-        "nbclassic", folder, *arguments, url=f"api?token={TOKEN}", front=CLASSIC
-    ) as address:
+    where = f"api?token={TOKEN}"
+    with served("nbclassic", folder, *ARGUMENTS, url=where, front=CLASSIC) as address:
         yield address
 
 

@@ -1,7 +1,7 @@
 """JupyterLab in Chromium: notebook 02 runs, its explorer answers and has sound."""
 
 import pytest
-from app_server import TOKEN, served
+from app_server import ARGUMENTS, TOKEN, served
 from explorer_page import WAIT_MS, keep_picture, move_a_slider, wait_for_players
 
 PICTURE = ".jp-OutputArea img[alt^='Source ']"
@@ -9,14 +9,7 @@ PICTURE = ".jp-OutputArea img[alt^='Source ']"
 
 @pytest.fixture
 def address(browser, notebook_folder):
-    arguments = (
-        "--no-browser",
-        "--allow-root",
-        "--ServerApp.port={port}",
-        "--ServerApp.port_retries=0",
-        "--IdentityProvider.token={token}",
-        "--LabApp.app_settings_dir={settings}",
-    )
+    arguments = (*ARGUMENTS, "--LabApp.app_settings_dir={settings}")
     with served("jupyterlab", notebook_folder, *arguments, url=f"api?token={TOKEN}") as address:
         yield address
 
