@@ -5,6 +5,7 @@ Every function takes (audio, severity, rng) and returns (audio, facts).
 
 import numba
 import numpy as np
+from scipy.ndimage import minimum_filter1d
 from scipy.signal import istft, stft
 
 from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs
@@ -65,6 +66,13 @@ def compressed(audio, below_db, ratio, attack_s, release_s):
     over_db = np.maximum(_level_dbfs(audio, attack_s, release_s) - threshold_dbfs, 0)
     gain_db = (1 / ratio - 1) * over_db
     return audio * 10 ** ((gain_db - np.mean(gain_db)) / 20)
+
+
+def limited(audio, peak, ahead_s):
+    """Look-ahead limiter, shape (n,): no sample over `peak`, the gain smooth over `ahead_s` (s)."""
+    wanted = np.minimum(1.0, peak / np.maximum(np.abs(audio), 1e-12))
+    lowest = minimum_filter1d(wanted, 2 * max(1, int(ahead_s * SAMPLE_RATE)) + 1, mode="nearest")
+    return audio * _smooth(lowest, ahead_s)
 
 
 def pumping(audio, severity, rng):

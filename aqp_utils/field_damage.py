@@ -35,7 +35,7 @@ FAMILIES = {
     "clip": 1.4,
     "level": 1.0,
     "band": 1.4,
-    "tempo": 1.2,
+    "tempo": 1.8,
     "codec": 2.2,
     "packets": 0.9,
 }
@@ -60,6 +60,8 @@ class FieldDamage:
         (audio, severity, rng) -> (audio, facts), severity 0 to 1 on its own axis.
     about : str
         One line.
+    weight : float
+        In a draw from its family.
     available : callable
         () -> bool; false where an optional codec is missing.
     """
@@ -68,6 +70,7 @@ class FieldDamage:
     family: str
     function: callable
     about: str
+    weight: float = 1.0
     available: callable = _always
 
     def severity(self, amount):
@@ -120,10 +123,10 @@ def _check(audio, amount, name):
         raise ValueError(f"{name}: the amount is {amount}; allowed is 0 to 1.")
 
 
-def _listed(family, *functions, available=_always):
+def _listed(family, *functions, **options):
     """Damages of one family; a function names its damage, and its docstring says what it does."""
     return [
-        FieldDamage(one.__name__, family, one, one.__doc__.partition("\n")[0], available)
+        FieldDamage(one.__name__, family, one, one.__doc__.partition("\n")[0], **options)
         for one in functions
     ]
 
@@ -177,7 +180,8 @@ ALL_DAMAGES = [
         band_limits.resampled,
         band_limits.resampled_badly,
     ),
-    *_listed("tempo", tempo.wsola_round_trip, tempo.vocoder_round_trip),
+    *_listed("tempo", tempo.wsola_round_trip, weight=2.0),  # what most tools do, and hard to hear
+    *_listed("tempo", tempo.vocoder_round_trip),
     *_listed(
         "codec",
         field_codecs.mp3,
@@ -216,8 +220,10 @@ def draw_damages(rng):
     families = rng.choice(len(FAMILIES), count, replace=False, p=weights / weights.sum())
     drawn = []
     for family in np.sort(families):
-        names = [name for name, one in DAMAGES.items() if one.family == list(FAMILIES)[family]]
-        drawn.append((str(rng.choice(names)), float(rng.uniform(0, MILDER[count]))))
+        kinds = [one for one in DAMAGES.values() if one.family == list(FAMILIES)[family]]
+        weights = np.array([one.weight for one in kinds])
+        kind = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
+        drawn.append((kind.name, float(rng.uniform(0, MILDER[count]))))
     return drawn
 
 

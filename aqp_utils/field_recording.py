@@ -18,13 +18,20 @@ from aqp_utils.audio import (
 )
 from aqp_utils.codecs import through_codec
 from aqp_utils.coloured_noise import coloured_noise
-from aqp_utils.dynamics import compressed
-from aqp_utils.microphone import random_response
+from aqp_utils.dynamics import compressed, limited
+from aqp_utils.microphone import (
+    LONGEST_DELAY_S,
+    N_BUMPS,
+    random_closeness,
+    random_dispersion,
+    random_response,
+)
 from aqp_utils.rooms import decaying_response
 from aqp_utils.severity import geometric
 
-ROOM_SHARE, LEVELLED_SHARE, GATE_SHARE, CODED_SHARE = 0.5, 0.5, 0.2, 0.1
-NO_FLOOR_SHARE, BAND_SHARE = 0.25, 0.3
+ROOM_SHARE, LEVELLED_SHARE, LIMITED_SHARE = 0.5, 0.6, 0.6
+GATE_SHARE, CODED_SHARE, NO_FLOOR_SHARE, BAND_SHARE = 0.2, 0.1, 0.25, 0.3
+CREST_DB = (8.0, 16.0)  # peak of a limited recording over its active level
 LOWEST_FLOOR_DB, HIGHEST_FLOOR_DB = -85.0, -38.0  # relative to the active level
 
 
@@ -42,11 +49,13 @@ def as_recorded(audio, rng):
     audio : ndarray of float64, shape (n,)
         Active level -26 dBFS.
     facts : dict of float
-        drr_db (NaN: no room), ratio (of a compressor, NaN: none), floor_db (noise floor relative to
-        the active level, NaN: none), gate (0 or 1), coded_kbps (NaN: never coded).
+        drr_db (NaN: no room), ratio (of a compressor, NaN: none), crest_db (of a limiter, NaN:
+        none), floor_db (noise floor relative to the active level, NaN: none), gate (0 or 1),
+        coded_kbps (NaN: never coded).
     """
     audio = np.asarray(audio, dtype=np.float64)
-    facts = dict.fromkeys(("drr_db", "ratio", "floor_db", "coded_kbps"), np.nan) | {"gate": 0.0}
+    names = ("drr_db", "ratio", "crest_db", "floor_db", "coded_kbps")
+    facts = dict.fromkeys(names, np.nan) | {"gate": 0.0}
     if rng.random() < ROOM_SHARE:
         rt60_s, facts["drr_db"] = np.exp(rng.uniform(*np.log((0.08, 0.6)))), rng.uniform(8, 40)
         room = decaying_response(rt60_s, facts["drr_db"], rng.uniform(0.3, 0.9), rng)
@@ -57,6 +66,10 @@ def as_recorded(audio, rng):
         attack_s, release_s = rng.uniform(0.003, 0.03), rng.uniform(0.05, 0.4)
         audio = compressed(audio, rng.uniform(0, 20), facts["ratio"], attack_s, release_s)
     audio = set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
+    if rng.random() < LIMITED_SHARE:
+        facts["crest_db"] = rng.uniform(*CREST_DB)
+        peak = 10 ** ((ACTIVE_LEVEL_DBFS + facts["crest_db"]) / 20)
+        audio = limited(audio, peak, geometric(rng.random(), 0.002, 0.02))
     if rng.random() >= NO_FLOOR_SHARE:
         # A triangular draw: most recordings are quiet, few are not.
         facts["floor_db"] = rng.triangular(LOWEST_FLOOR_DB, -65, HIGHEST_FLOOR_DB)
@@ -73,7 +86,11 @@ def as_recorded(audio, rng):
 
 def through_microphone(audio, rng):
     """A smooth random response, a high-pass, at times the upper end of a band; shape (n,)."""
-    audio = np.fft.irfft(np.fft.rfft(audio) * random_response(len(audio), rng), len(audio))
+    n = len(audio) + round(
+        N_BUMPS * LONGEST_DELAY_S * SAMPLE_RATE
+    )  # delayed samples must not wrap around
+    response = random_response(n, rng) * random_closeness(n, rng) * random_dispersion(n, rng)
+    audio = np.fft.irfft(np.fft.rfft(audio, n) * response, n)[: len(audio)]
     sos = butter(2, geometric(rng.random(), 15, 150), "highpass", fs=SAMPLE_RATE, output="sos")
     audio = sosfilt(sos, audio)
     if rng.random() < BAND_SHARE:

@@ -9,6 +9,7 @@ import numpy as np
 import soxr
 
 from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.average_speech import equalised
 from aqp_utils.field_recording import as_recorded
 from aqp_utils.instruments import instrument_clip
 from aqp_utils.percussion import percussion_clip
@@ -28,6 +29,8 @@ OWN = {
 }
 # Together .70; a program that is missing leaves its share to the others in proportion.
 TEXT_TO_SPEECH = {"espeak-ng": 0.22, "pico": 0.22, "festival": 0.16, "flite": 0.10}
+SPEECH = {"formant voice", "harmonic voice", *TEXT_TO_SPEECH}
+EQUALISED_SHARE = 0.7  # of speech: synthesizers are duller or thinner than people on average
 OWN_SCALES = (0.95, 1.35)  # our own voices speak at a measured pace; people hurry as well
 ATTEMPTS = 5  # of a text-to-speech program: now and then a language falls silent
 
@@ -63,6 +66,8 @@ def draw_source(duration_s, rng):
         dry, speaker = _play(family, duration_s, rng), f"{family} {rng.integers(1 << 40)}"
     else:
         dry, speaker = _speak(family, duration_s, rng)
+    if family in SPEECH and rng.random() < EQUALISED_SHARE:
+        dry = equalised(dry, rng.uniform(0.5, 1.0))
     audio, facts = as_recorded(dry, rng)
     return audio, {"family": family, "speaker": speaker, **facts}
 

@@ -5,12 +5,6 @@ from scipy.signal import butter, sosfiltfilt
 
 from aqp_utils.audio import SAMPLE_RATE
 
-# One-third octave levels of speech, 12 languages, men and women together, dB SPL at 70 dB overall
-# (Byrne et al. 1994, J. Acoust. Soc. Am. 96, table II, "combined").
-LTASS_DB = {
-    200: 60.2, 250: 60.3, 315: 59.0, 400: 62.1, 500: 62.1, 630: 60.5, 800: 56.8, 1000: 53.7,
-    1250: 53.0, 1600: 52.0, 2000: 48.7, 2500: 48.1, 3150: 46.8, 4000: 45.6, 5000: 44.5,
-}  # fmt: skip
 OCTAVES_HZ = (250, 500, 1000, 2000, 4000)
 LTASS_TOLERANCE_DB = 3.5
 

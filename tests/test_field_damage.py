@@ -7,6 +7,7 @@ from scipy.signal import butter, correlate, sosfilt
 from aqp_utils import band_limits, clippers, field_noise, packet_loss, rooms, tempo
 from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs
 from aqp_utils.degrade import si_sdr_db
+from aqp_utils.dynamics import limited
 from aqp_utils.field_codecs import through_file, waveform_codecs
 from aqp_utils.field_damage import ALL_DAMAGES, DAMAGES, FAMILIES, N_DAMAGES, damaged, draw_damages
 from aqp_utils.pyav_codecs import can_code, through_pyav
@@ -257,3 +258,13 @@ def test_amount_is_checked_and_names_are_unique():
         DAMAGES["white_noise"].apply(SPEECH[0], 1.2, rng())
     assert len({damage.name for damage in ALL_DAMAGES}) == len(ALL_DAMAGES)
     assert {damage.family for damage in ALL_DAMAGES} == set(FAMILIES)
+
+
+def test_a_limiter_keeps_its_promise_and_what_lies_below():
+    rng = np.random.default_rng(0)
+    audio = 0.1 * rng.standard_normal(SAMPLE_RATE)
+    audio[SAMPLE_RATE // 2 :] *= 0.2
+    heard = limited(audio, 0.15, 0.005)
+    assert np.abs(heard).max() <= 0.15 + 1e-12
+    calm = slice(SAMPLE_RATE // 2 + 200, None)
+    np.testing.assert_allclose(heard[calm], audio[calm])

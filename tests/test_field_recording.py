@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from scipy.signal import butter, sosfilt
 
 from aqp_utils import field_recording
 from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.average_speech import LTASS_DB, equalised
 from aqp_utils.field_recording import as_recorded, gated, through_microphone
+from aqp_utils.microphone import CLOSENESS_DB, random_closeness, random_dispersion
 from aqp_utils.voice import speech_clip
 
 
@@ -18,7 +21,7 @@ def test_recordings_keep_length_and_level_and_are_finite(voice):
         assert audio.shape == voice.shape and np.isfinite(audio).all()
         level = rms_dbfs(audio[active_mask(audio)])
         assert level == pytest.approx(ACTIVE_LEVEL_DBFS, abs=0.1)
-        assert set(facts) == {"drr_db", "ratio", "floor_db", "gate", "coded_kbps"}
+        assert set(facts) == {"drr_db", "ratio", "crest_db", "floor_db", "gate", "coded_kbps"}
 
 
 def test_conditions_come_in_about_their_shares(voice):
@@ -26,6 +29,7 @@ def test_conditions_come_in_about_their_shares(voice):
     shares = {
         "drr_db": field_recording.ROOM_SHARE,
         "ratio": field_recording.LEVELLED_SHARE,
+        "crest_db": field_recording.LIMITED_SHARE,
         "floor_db": 1 - field_recording.NO_FLOOR_SHARE,
         "coded_kbps": field_recording.CODED_SHARE,
     }
@@ -37,8 +41,8 @@ def test_conditions_come_in_about_their_shares(voice):
 
 
 def test_the_floor_has_the_level_it_says(monkeypatch):
-    for name, share in (("ROOM", 0), ("LEVELLED", 0), ("GATE", 0), ("CODED", 0), ("NO_FLOOR", 0)):
-        monkeypatch.setattr(field_recording, f"{name}_SHARE", share)
+    for name in ("ROOM", "LEVELLED", "LIMITED", "GATE", "CODED", "NO_FLOOR"):
+        monkeypatch.setattr(field_recording, f"{name}_SHARE", 0)
     burst = np.zeros(2 * SAMPLE_RATE)
     burst[:SAMPLE_RATE] = np.random.default_rng(0).standard_normal(SAMPLE_RATE)
     audio, facts = as_recorded(burst, np.random.default_rng(1))
@@ -59,3 +63,38 @@ def test_a_gate_leaves_digital_silence_and_the_words(voice):
     assert np.mean(audio == 0) > 0.03
     loud = np.abs(quiet) > 0.5 * np.abs(quiet).max()
     np.testing.assert_allclose(audio[loud], quiet[loud])
+
+
+def test_dispersion_spreads_a_pulse_and_keeps_its_spectrum():
+    peaks = []
+    for seed in range(10):
+        gain = random_dispersion(SAMPLE_RATE, np.random.default_rng(seed))
+        np.testing.assert_allclose(np.abs(gain), 1)
+        spread = np.fft.irfft(gain, SAMPLE_RATE)
+        peaks.append(np.abs(spread).max())
+        late = slice(round(0.1 * SAMPLE_RATE), round(0.9 * SAMPLE_RATE))
+        assert np.sum(spread[late] ** 2) < 1e-4
+    assert np.mean(peaks) < 0.8  # what lies above the highest bump stays together
+
+
+def test_closeness_lifts_the_low_end_only():
+    gain_db = 20 * np.log10(random_closeness(SAMPLE_RATE, np.random.default_rng(0)))
+    assert 0 < gain_db[0] <= CLOSENESS_DB
+    assert np.all(np.diff(gain_db) <= 0) and gain_db[-1] == pytest.approx(0, abs=0.1)
+
+
+def test_equalised_speech_is_nearer_to_the_average(voice):
+    rng = np.random.default_rng(0)
+    dull = sosfilt(butter(1, 300, fs=SAMPLE_RATE, output="sos"), rng.standard_normal(SAMPLE_RATE))
+    before, after = (distance_to_average_db(audio) for audio in (dull, equalised(dull, 1.0)))
+    assert after < 0.5 * before
+    np.testing.assert_allclose(equalised(dull, 0.0), dull, atol=1e-9)
+
+
+def distance_to_average_db(audio):
+    power, hz = np.abs(np.fft.rfft(audio)) ** 2, np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE)
+    band_db = [
+        10 * np.log10(power[(hz >= c / 1.12) & (hz < c * 1.12)].sum()) - level
+        for c, level in LTASS_DB.items()
+    ]
+    return np.std(band_db)

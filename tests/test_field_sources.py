@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy.signal import find_peaks
 from speech_measures import (
-    LTASS_DB,
     LTASS_TOLERANCE_DB,
     OCTAVES_HZ,
     modulation_index,
@@ -16,6 +15,7 @@ from speech_measures import (
 )
 
 from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs, set_level_dbfs
+from aqp_utils.average_speech import LTASS_DB
 from aqp_utils.clean_clip import PEAK_LIMIT, finish_clip
 from aqp_utils.instruments import FAMILIES, Note, draw_timbre, instrument_clip
 from aqp_utils.percussion import STROKES, percussion_clip

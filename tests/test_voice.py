@@ -7,7 +7,6 @@ import librosa
 import numpy as np
 import pytest
 from speech_measures import (
-    LTASS_DB,
     LTASS_TOLERANCE_DB,
     OCTAVES_HZ,
     modulation_index,
@@ -15,6 +14,7 @@ from speech_measures import (
 )
 
 from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.average_speech import LTASS_DB
 from aqp_utils.voice import speech_clip
 
 
