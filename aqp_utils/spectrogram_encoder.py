@@ -1,8 +1,9 @@
-"""A small convolutional encoder on the log-mel spectrogram, learned from scratch with the task.
+"""A small convolutional encoder on log-mel spectrograms, learned from scratch with the task.
 
 Wav2Vec2 sums a clip up in frames of tens of milliseconds that have seen whole words. What codecs,
 clippers and time stretchers leave behind is finer than that, in time and in frequency, and is seen
-best where it happens: in the spectrogram.
+best where it happens: in the spectrogram. No window shows both the harmonics of a voice and the
+seams of a time stretcher, so there are two, as two channels of one picture.
 """
 
 import hashlib
@@ -17,8 +18,8 @@ from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.storage import atomic
 
 FILE = "spectrogram.safetensors"
-WINDOW, HOP = 512, 160  # samples: 32 and 10 ms
-N_MELS, LOWEST_HZ = 64, 40.0
+WINDOWS, HOP, N_FFT = (512, 160), 80, 512  # samples: windows of 32 and 10 ms, every 5 ms
+N_MELS, LOWEST_HZ = 48, 40.0
 FLOOR = 1e-7  # power relative to that of the clip: −70 dB
 CENTRE, SPREAD = -3.0, 1.5  # of the logarithms, roughly; brings them about zero
 CHANNELS = (32, 64, 128, 256)
@@ -26,20 +27,21 @@ WIDTH = 256  # of a frame after the last layer
 
 
 class SpectrogramEncoder(nn.Module):
-    """Log-mel spectrogram, four convolutional layers, mean and standard deviation over time."""
+    """Two log-mel spectrograms, four convolutional layers, mean and spread over time."""
 
     size = 2 * WIDTH
 
     def __init__(self, seed=0):
         super().__init__()
-        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
+        for number, length in enumerate(WINDOWS):
+            self.register_buffer(f"window_{number}", torch.hann_window(length), persistent=False)
         filters = torchaudio.functional.melscale_fbanks(
-            WINDOW // 2 + 1, LOWEST_HZ, SAMPLE_RATE / 2, N_MELS, SAMPLE_RATE, "slaney", "slaney"
+            N_FFT // 2 + 1, LOWEST_HZ, SAMPLE_RATE / 2, N_MELS, SAMPLE_RATE, "slaney", "slaney"
         )
         self.register_buffer("filters", filters.T.contiguous(), persistent=False)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            layers, width = [], 1
+            layers, width = [], len(WINDOWS)
             for number, channels in enumerate(CHANNELS):
                 size, stride = (5, 2) if number == 0 else (3, 1)
                 layers += [
@@ -47,23 +49,27 @@ class SpectrogramEncoder(nn.Module):
                     nn.BatchNorm2d(channels),
                     nn.ReLU(),
                 ]
-                if number:  # the last keeps its time steps
-                    layers.append(nn.MaxPool2d((2, 1) if number == len(CHANNELS) - 1 else 2))
+                if number:
+                    layers.append(nn.MaxPool2d(2))
                 width = channels
             self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)
             self.frame = nn.Linear(width * N_MELS // 2 ** len(CHANNELS), WIDTH)
         self.norm = nn.BatchNorm1d(self.size)
 
     def log_mel(self, audio):
-        """Log10 of mel power of audio (b, n), each clip at unit power: (b, 64, frames)."""
+        """Log10 of mel power of audio (b, n), each clip at unit power: (b, windows, 48, frames)."""
         audio = audio / audio.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-9)
-        spectrum = torch.stft(audio, WINDOW, HOP, window=self.window, return_complex=True)
-        power = spectrum.abs().square() / self.window.square().sum()
-        return torch.log10(self.filters @ power + FLOOR)
+        pictures = []
+        for number, length in enumerate(WINDOWS):
+            window = self.get_buffer(f"window_{number}")
+            spectrum = torch.stft(audio, N_FFT, HOP, length, window, return_complex=True)
+            power = spectrum.abs().square() / window.square().sum()
+            pictures.append(torch.log10(self.filters @ power + FLOOR))
+        return torch.stack(pictures, dim=1)
 
     def forward(self, audio):
         """Embedding (b, 512) of audio (b, n) at any level; in training bfloat16 inside."""
-        image = ((self.log_mel(audio) - CENTRE) / SPREAD).unsqueeze(1)
+        image = (self.log_mel(audio) - CENTRE) / SPREAD
         image = image.contiguous(memory_format=torch.channels_last)
         with torch.autocast(audio.device.type, torch.bfloat16, enabled=self.training):
             states = self.layers(image)
@@ -85,7 +91,7 @@ class SpectrogramEncoder(nn.Module):
         -------
         ndarray of float32, shape (len(clips), 512)
         """
-        device = self.window.device
+        device = self.filters.device
         audio = [torch.from_numpy(np.asarray(clip, dtype=np.float32)).to(device) for clip in clips]
         return np.concatenate([self(one.unsqueeze(0)).cpu().numpy() for one in audio])
 

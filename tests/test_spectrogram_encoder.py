@@ -12,12 +12,22 @@ def test_a_tone_stands_in_the_band_of_its_frequency():
     encoder = SpectrogramEncoder()
     time_s = torch.arange(SAMPLE_RATE) / SAMPLE_RATE
     for hertz in (300.0, 1000.0, 5000.0):
-        image = encoder.log_mel(torch.sin(2 * torch.pi * hertz * time_s).unsqueeze(0))[0]
-        loudest = int(image.mean(dim=1).argmax())
+        images = encoder.log_mel(torch.sin(2 * torch.pi * hertz * time_s).unsqueeze(0))[0]
+        assert images.shape == (2, N_MELS, 201) and images.min() >= np.log10(FLOOR) - 1e-4
+        loudest = int(images[0].mean(dim=1).argmax())
         weights = encoder.filters[loudest]
         middle_hz = (weights * torch.linspace(0, SAMPLE_RATE / 2, len(weights))).sum()
-        assert abs(middle_hz / weights.sum() - hertz) < 0.12 * hertz
-        assert image.shape == (N_MELS, 101) and image.min() >= np.log10(FLOOR) - 1e-4
+        assert abs(middle_hz / weights.sum() - hertz) < 0.15 * hertz
+
+
+def test_one_window_shows_when_and_the_other_which_tone():
+    encoder, time = SpectrogramEncoder(), torch.arange(SAMPLE_RATE)
+    click = (time == SAMPLE_RATE // 2).float().unsqueeze(0)
+    long, short = encoder.log_mel(click)[0].max(dim=1).values > np.log10(FLOOR) + 1
+    assert long.sum() > 2 * short.sum() > 0  # frames that the click is in
+    tone = torch.sin(2 * torch.pi * 1000 * time / SAMPLE_RATE).unsqueeze(0)
+    long, short = encoder.log_mel(tone)[0].mean(dim=2) > np.log10(FLOOR) + 3
+    assert 0 < long.sum() < short.sum()  # bands that the tone is in
 
 
 def test_level_says_nothing_and_neighbours_neither():
