@@ -40,6 +40,9 @@ FAMILIES = {
     "packets": 0.9,
 }
 N_DAMAGES = {1: 0.70, 2: 0.25, 3: 0.05}  # how many at once, and how often
+# Half of the draws are even in the score, half in the physical parameter. A bit rate or a cutoff is
+# mostly chosen where little is lost, and so most of what was processed still sounds good.
+ON_ITS_OWN_AXIS = 0.5
 MILDER = {1: 1.0, 2: 0.8, 3: 0.65}  # highest amount that is drawn with so many at once
 
 
@@ -77,6 +80,11 @@ class FieldDamage:
         """Severity at an amount: straight lines between the measured `CURVES`."""
         curve = CURVES.get(self.name, (0.0, 1.0))
         return float(np.interp(amount, np.linspace(0, 1, len(curve)), curve))
+
+    def amount(self, severity):
+        """Amount at a severity: the inverse of `severity`."""
+        curve = CURVES.get(self.name, (0.0, 1.0))
+        return float(np.interp(severity, curve, np.linspace(0, 1, len(curve))))
 
     def apply(self, audio, amount, rng):
         """Damage a clip.
@@ -204,7 +212,8 @@ DAMAGES = {damage.name: damage for damage in ALL_DAMAGES if damage.available()}
 def draw_damages(rng):
     """Draw what happens to a clip: one damage mostly, two often, three now and then.
 
-    Several damages are of different families, in the order of `FAMILIES`, and milder each.
+    Several damages are of different families, in the order of `FAMILIES`, and milder each. Half of
+    the amounts are even in the score, half in the severity.
 
     Parameters
     ----------
@@ -223,7 +232,10 @@ def draw_damages(rng):
         kinds = [one for one in DAMAGES.values() if one.family == list(FAMILIES)[family]]
         weights = np.array([one.weight for one in kinds])
         kind = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
-        drawn.append((kind.name, float(rng.uniform(0, MILDER[count]))))
+        amount = float(rng.uniform(0, MILDER[count]))
+        if rng.random() < ON_ITS_OWN_AXIS:
+            amount = kind.amount(amount)
+        drawn.append((kind.name, amount))
     return drawn
 
 

@@ -268,3 +268,10 @@ def test_a_limiter_keeps_its_promise_and_what_lies_below():
     assert np.abs(heard).max() <= 0.15 + 1e-12
     calm = slice(SAMPLE_RATE // 2 + 200, None)
     np.testing.assert_allclose(heard[calm], audio[calm])
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_amount_and_severity_are_inverse(name):
+    kind = DAMAGES[name]
+    for amount in (0.0, 0.2, 0.77, 1.0):
+        assert kind.amount(kind.severity(amount)) == pytest.approx(amount, abs=1e-9)
