@@ -25,6 +25,18 @@ OTHER_THAN_SPEECH = ("singing", "instruments", "percussion", "tones")
 FALSE_ALARMS = 0.01  # share of speech clips that the detector may call other sounds
 
 
+def for_prediction(model, hidden_share):
+    """A copy of `model` for clips whose known inputs are never hidden.
+
+    Hiding them in a share of the training is dropout of a whole group of inputs, so in prediction
+    their weights count for the share that was shown (the weight scaling rule of Srivastava et al.
+    2014, J. Mach. Learn. Res. 15): nearly the mean of the readings with and without them.
+    """
+    model = copy.deepcopy(model)
+    model.scale /= 1 - hidden_share
+    return model
+
+
 def export(model, clips, known, encoder, folder, clip_s, card, device="cpu"):
     """Write a predictor that `Predictor.load(folder)` reads.
 

@@ -10,7 +10,7 @@ from aqp_utils.audio import SAMPLE_RATE, level_of_training
 from aqp_utils.degrade import add_noise
 from aqp_utils.encoder import load_encoder
 from aqp_utils.field_clips import FieldClips
-from aqp_utils.field_predictor import export
+from aqp_utils.field_predictor import export, for_prediction
 from aqp_utils.field_training import (
     FieldNet,
     FieldSettings,
@@ -135,6 +135,18 @@ def test_hidden_inputs_do_not_matter_and_shown_ones_do(clips, known):
         first, second = (model(audio, given, hidden)[1] for given in (inputs, inputs + 5))
     torch.testing.assert_close(first[:2], second[:2])
     assert (first[2:] != second[2:]).all()
+
+
+def test_in_prediction_known_inputs_count_for_the_share_that_was_shown(clips, known):
+    model = FieldNet(known.mean(0), known.std(0) + 1e-6, seed=0).eval()
+    audio = torch.from_numpy(clips.audio[:4].astype(np.float32))
+    shown, mean = torch.from_numpy(known[:4]), torch.from_numpy(known.mean(0))
+    with torch.inference_mode():
+        half = for_prediction(model, 0.5)(audio, shown)[1]
+        nearer = model(audio, mean + 0.5 * (shown - mean))[1]
+        whole = model(audio, shown)[1]
+    np.testing.assert_allclose(half, nearer, atol=1e-4)
+    assert not np.allclose(half, whole, atol=1e-3)
 
 
 def test_a_retold_batch_has_one_microphone_a_group_and_nothing_known(clips, known):
