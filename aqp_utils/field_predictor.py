@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from aqp_utils.calibration import residual_quantiles
 from aqp_utils.features import feature_names
 from aqp_utils.field_recipe import FEATURE_SET
+from aqp_utils.field_sources import OTHER_THAN_SPEECH
 from aqp_utils.field_training import predict
 from aqp_utils.model import save_model
 from aqp_utils.shipped import CARD
@@ -21,7 +22,6 @@ from aqp_utils.storage import sha256, write_json
 
 SCALER_CLIPS = 2_000
 DETECTOR_CLIPS = 1_000  # of speech and of other sounds, in each part
-OTHER_THAN_SPEECH = ("singing", "instruments", "percussion", "tones")
 FALSE_ALARMS = 0.01  # share of speech clips that the detector may call other sounds
 
 
