@@ -1,6 +1,7 @@
 """Level and suppression: gain steps, pumping, gates, over-subtracted noise, quiet recordings.
 
-Every function takes (audio, severity, rng) and returns (audio, facts).
+The damages take (audio, severity, rng) and return (audio, facts); `compressed` and `limited` are
+what recordings go through without harm.
 """
 
 import numba

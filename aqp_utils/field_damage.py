@@ -43,7 +43,7 @@ N_DAMAGES = {1: 0.70, 2: 0.25, 3: 0.05}  # how many at once, and how often
 # Half of the draws are even in the score, half in the physical parameter. A bit rate or a cutoff is
 # mostly chosen where little is lost, and so most of what was processed still sounds good.
 ON_ITS_OWN_AXIS = 0.5
-MILDER = {1: 1.0, 2: 0.8, 3: 0.65}  # highest amount that is drawn with so many at once
+MILDER = {1: 1.0, 2: 0.8, 3: 0.65}  # highest amount, or severity, drawn with so many at once
 
 
 def _always():
@@ -78,13 +78,16 @@ class FieldDamage:
 
     def severity(self, amount):
         """Severity at an amount: straight lines between the measured `CURVES`."""
-        curve = CURVES.get(self.name, (0.0, 1.0))
-        return float(np.interp(amount, np.linspace(0, 1, len(curve)), curve))
+        return float(np.interp(amount, *self._curve()))
 
     def amount(self, severity):
         """Amount at a severity: the inverse of `severity`."""
-        curve = CURVES.get(self.name, (0.0, 1.0))
-        return float(np.interp(severity, curve, np.linspace(0, 1, len(curve))))
+        amounts, severities = self._curve()
+        return float(np.interp(severity, severities, amounts))
+
+    def _curve(self):
+        severities = CURVES.get(self.name, (0.0, 1.0))
+        return np.linspace(0, 1, len(severities)), severities
 
     def apply(self, audio, amount, rng):
         """Damage a clip.
@@ -232,10 +235,9 @@ def draw_damages(rng):
         kinds = [one for one in DAMAGES.values() if one.family == list(FAMILIES)[family]]
         weights = np.array([one.weight for one in kinds])
         kind = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
-        amount = float(rng.uniform(0, MILDER[count]))
-        if rng.random() < ON_ITS_OWN_AXIS:
-            amount = kind.amount(amount)
-        drawn.append((kind.name, amount))
+        drawn_at = float(rng.uniform(0, MILDER[count]))
+        on_its_own_axis = rng.random() < ON_ITS_OWN_AXIS
+        drawn.append((kind.name, kind.amount(drawn_at) if on_its_own_axis else drawn_at))
     return drawn
 
 

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from aqp_utils.calibration import residual_quantiles
 from aqp_utils.features import feature_names
 from aqp_utils.field_recipe import FEATURE_SET
+from aqp_utils.field_sources import OTHER_THAN_SPEECH
 from aqp_utils.field_training import predict
 from aqp_utils.model import save_model
 from aqp_utils.shipped import CARD
@@ -21,20 +22,7 @@ from aqp_utils.storage import sha256, write_json
 
 SCALER_CLIPS = 2_000
 DETECTOR_CLIPS = 1_000  # of speech and of other sounds, in each part
-OTHER_THAN_SPEECH = ("singing", "instruments", "percussion", "tones")
 FALSE_ALARMS = 0.01  # share of speech clips that the detector may call other sounds
-
-
-def for_prediction(model, hidden_share):
-    """A copy of `model` for clips whose known inputs are never hidden.
-
-    Hiding them in a share of the training is dropout of a whole group of inputs, so in prediction
-    their weights count for the share that was shown (the weight scaling rule of Srivastava et al.
-    2014, J. Mach. Learn. Res. 15): nearly the mean of the readings with and without them.
-    """
-    model = copy.deepcopy(model)
-    model.scale /= 1 - hidden_share
-    return model
 
 
 def export(model, clips, known, encoder, folder, clip_s, card, device="cpu"):

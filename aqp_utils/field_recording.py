@@ -86,9 +86,8 @@ def as_recorded(audio, rng):
 
 def through_microphone(audio, rng):
     """A smooth random response, a high-pass, at times the upper end of a band; shape (n,)."""
-    n = len(audio) + round(
-        N_BUMPS * LONGEST_DELAY_S * SAMPLE_RATE
-    )  # delayed samples must not wrap around
+    # Room at the end, or delayed samples would come back at the beginning.
+    n = len(audio) + round(N_BUMPS * LONGEST_DELAY_S * SAMPLE_RATE)
     response = random_response(n, rng) * random_closeness(n, rng) * random_dispersion(n, rng)
     audio = np.fft.irfft(np.fft.rfft(audio, n) * response, n)[: len(audio)]
     sos = butter(2, geometric(rng.random(), 15, 150), "highpass", fs=SAMPLE_RATE, output="sos")

@@ -29,7 +29,7 @@ OWN = {
 }
 # Together .70; a program that is missing leaves its share to the others in proportion.
 TEXT_TO_SPEECH = {"espeak-ng": 0.22, "pico": 0.22, "festival": 0.16, "flite": 0.10}
-SPEECH = {"formant voice", "harmonic voice", *TEXT_TO_SPEECH}
+OTHER_THAN_SPEECH = ("singing", "instruments", "percussion", "tones")
 EQUALISED_SHARE = 0.7  # of speech: synthesizers are duller or thinner than people on average
 OWN_SCALES = (0.95, 1.35)  # our own voices speak at a measured pace; people hurry as well
 ATTEMPTS = 5  # of a text-to-speech program: now and then a language falls silent
@@ -66,7 +66,7 @@ def draw_source(duration_s, rng):
         dry, speaker = _play(family, duration_s, rng), f"{family} {rng.integers(1 << 40)}"
     else:
         dry, speaker = _speak(family, duration_s, rng)
-    if family in SPEECH and rng.random() < EQUALISED_SHARE:
+    if family not in OTHER_THAN_SPEECH and rng.random() < EQUALISED_SHARE:
         dry = equalised(dry, rng.uniform(0.5, 1.0))
     audio, facts = as_recorded(dry, rng)
     return audio, {"family": family, "speaker": speaker, **facts}

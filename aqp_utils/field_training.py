@@ -6,11 +6,13 @@ here, because what codecs and time stretchers leave behind is finer than the oth
 
 A batch holds whole sources, each clean and damaged: what differs inside a group is the damage, so
 the damage is what there is to learn. Every other batch is retold: played faster or slower, each
-group through yet another microphone, the same for all its clips, so that their labels stay; what
-was known beforehand is hidden then. The validation part, other voices of the same synthesis,
-decides when to stop; recordings of people never decide anything.
+group through yet another microphone, the same for all its clips, so that their labels stay. What
+was known beforehand is hidden then, and in some other batches too, because it knows our synthesis
+better than it knows damage. The validation part, other voices of the same synthesis, decides when
+to stop; recordings of people never decide anything.
 """
 
+import copy
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -52,12 +54,20 @@ class FieldSettings:
     class_weight: float = 0.3
     clean_weight: float = 2.5  # of undamaged clips: of recordings more than one in five is
     dropout: float = 0.3
-    retold: float = 0.5  # share of batches at another speed, by other microphones, nothing known
+    hidden: float = 0.75  # share of batches that show the spectrograms and nothing known beforehand
+    retold: float = 0.5  # share at another speed and by other microphones; all of them hidden
     speeds: tuple = (0.85, 1.2)  # of playback
     filter_db: tuple = (1.5, 3.0)  # standard deviations of a microphone's tilt and bumps
     shortest_crop_s: float = 2.0
     patience: int = 3  # epochs without a better validation loss
     seed: int = 0
+
+    def __post_init__(self):
+        if not 0 <= self.retold <= self.hidden < 1:
+            raise ValueError(
+                f"retold is {self.retold} and hidden {self.hidden}; allowed is 0 <= retold <= "
+                "hidden < 1, as what is known of a clip is not true once it is retold."
+            )
 
     def key(self):
         """Short name of a training with these settings by this code."""
@@ -94,6 +104,18 @@ class FieldNet(torch.nn.Module):
         if hidden is not None:
             known = known.masked_fill(hidden.unsqueeze(1), 0.0)
         return self.network(torch.cat([known, self.spectrogram(audio)], dim=1))
+
+
+def for_prediction(model, hidden_share):
+    """A copy of `model` for clips whose known inputs are never hidden.
+
+    Hiding them in a share of the training is dropout of a whole group of inputs, so in prediction
+    their weights count for the share that was shown (the weight scaling rule of Srivastava et al.
+    2014, J. Mach. Learn. Res. 15): nearly the mean of the readings with and without them.
+    """
+    model = copy.deepcopy(model)
+    model.scale /= 1 - hidden_share
+    return model
 
 
 def known_inputs(clips, encoder, path=None):
@@ -133,16 +155,16 @@ def draw_batch(clips, known, groups, rng, settings):
     """Audio, known inputs, whether these are hidden, and `labels_of` some groups.
 
     All clips are cut to the same random stretch. In a retold batch all are played at one random
-    speed, those of a group through one random microphone.
+    speed, those of a group through one random microphone; what is known of them is hidden.
     """
     rows, n = np.concatenate(groups), clips.audio.shape[1]
     length = int(rng.integers(min(n, round(settings.shortest_crop_s * SAMPLE_RATE)), n + 1))
     first = int(rng.integers(n - length + 1))
     audio = torch.from_numpy(clips.audio[rows, first : first + length].astype(np.float32))
-    is_retold = rng.random() < settings.retold
-    if is_retold:
+    drawn = rng.random()
+    if drawn < settings.retold:
         audio = retold(audio, [len(group) for group in groups], rng, settings)
-    hidden = torch.full((len(rows),), is_retold)
+    hidden = torch.full((len(rows),), drawn < settings.hidden)
     return audio, torch.from_numpy(known[rows]), hidden, *labels_of(clips, rows, settings)
 
 
@@ -250,7 +272,8 @@ class Training:
         Returns
         -------
         FieldNet
-            With the weights of the epoch that was best on the validation part; on the CPU.
+            With the weights of the epoch that was best on the validation part, `for_prediction`;
+            on the CPU.
         """
         checkpoint = self.folder / CHECKPOINT
         if checkpoint.exists():
@@ -273,7 +296,7 @@ class Training:
                 save_checkpoint(checkpoint, self.model, self.optimizer, self.progress)
         if (self.folder / BEST).exists():
             load_checkpoint(self.folder / BEST, self.model, self.optimizer)
-        return self.model.cpu().eval()
+        return for_prediction(self.model, self.settings.hidden).cpu().eval()
 
     def learn(self, factor):
         """One step, with a batch and a dropout of its own."""
@@ -298,9 +321,8 @@ class Training:
 
     def end_epoch(self):
         """Measure on the validation part and keep the weights if they are the best so far."""
-        found = measure(
-            self.model, self.clips, self.known, "validation", self.settings, self.device
-        )
+        model = for_prediction(self.model, self.settings.hidden)
+        found = measure(model, self.clips, self.known, "validation", self.settings, self.device)
         progress, epoch = self.progress, len(self.progress["history"]) + 1
         spent = {name: round(progress[name], 1) for name in ("seconds", "cpu_seconds")}
         row = {"epoch": epoch, "step": progress["step"], **spent}

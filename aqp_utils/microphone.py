@@ -8,7 +8,13 @@ N_BUMPS = 3
 OCTAVES_FROM_1KHZ = (-3.5, 3.0)  # where bumps have their middle
 WIDTH_OCTAVES = (0.4, 1.5)
 CLOSENESS_DB, CLOSENESS_HZ = 9.0, (120.0, 500.0)
-LONGEST_DELAY_S = 0.005
+LONGEST_DELAY_S = 0.005  # of one bump
+
+
+def _random_bump(octaves, rng):
+    """A bump of height 1 somewhere on the axis `octaves`."""
+    middle, width = rng.uniform(*OCTAVES_FROM_1KHZ), rng.uniform(*WIDTH_OCTAVES)
+    return np.exp(-0.5 * ((octaves - middle) / width) ** 2)
 
 
 def random_response(n, rng, tilt_db=1.5, bump_db=3.0):
@@ -32,8 +38,7 @@ def random_response(n, rng, tilt_db=1.5, bump_db=3.0):
     octaves = np.log2(np.maximum(np.fft.rfftfreq(n, 1 / SAMPLE_RATE), 30.0) / 1000)
     gain_db = rng.normal(0, tilt_db) * octaves
     for _ in range(N_BUMPS):
-        middle, width = rng.uniform(*OCTAVES_FROM_1KHZ), rng.uniform(*WIDTH_OCTAVES)
-        gain_db += rng.normal(0, bump_db) * np.exp(-0.5 * ((octaves - middle) / width) ** 2)
+        gain_db += _random_bump(octaves, rng) * rng.normal(0, bump_db)
     return 10 ** (gain_db / 20)
 
 
@@ -58,10 +63,7 @@ def random_dispersion(n, rng):
     hz = np.fft.rfftfreq(n, 1 / SAMPLE_RATE)
     octaves, delay_s = np.log2(np.maximum(hz, 30.0) / 1000), np.zeros(len(hz))
     for _ in range(N_BUMPS):
-        middle, width = rng.uniform(*OCTAVES_FROM_1KHZ), rng.uniform(*WIDTH_OCTAVES)
-        delay_s += rng.uniform(0, LONGEST_DELAY_S) * np.exp(
-            -0.5 * ((octaves - middle) / width) ** 2
-        )
+        delay_s += _random_bump(octaves, rng) * rng.uniform(0, LONGEST_DELAY_S)
     phase = -2 * np.pi * np.cumsum(delay_s) * (hz[1] - hz[0])
     phase -= (phase[-1] % np.pi) * hz / hz[-1]  # real at the highest frequency, or it would ring
     return rng.choice((-1.0, 1.0)) * np.exp(1j * phase)

@@ -362,7 +362,7 @@ PRESETS = {
         "SEEDS": 2,
     },
     "default": {},
-    "field": {"N_SOURCES": 6_000, "FIELD_EPOCHS": 5},  # notebook 06 instead of 01 to 05
+    "field": {"N_SOURCES": 10_000, "FIELD_EPOCHS": 12},  # notebook 06 instead of 01 to 05
 }
 
 

@@ -199,12 +199,8 @@ class Predictor:
             once; `attrs["duplicates"]` lists such files.
         """
         found = find_recordings(paths)
-        return self.table(found, read_all(found.files), progress, curve)
-
-    def table(self, found, recordings, progress=True, curve=False):
-        """Score what `find_recordings` found and `read_all` reads; see `files`."""
         results = tqdm(
-            zip(found.files, recordings, strict=True),
+            zip(found.files, read_all(found.files), strict=True),
             total=len(found.files),
             desc="scoring",
             unit="file",

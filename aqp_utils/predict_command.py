@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 
 from aqp_utils import shipped
-from aqp_utils.reader_process import read_all
-from aqp_utils.recording_files import find_recordings
 
 _MARKS = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH = 60  # marks in the terminal; longer curves are averaged down to it
@@ -39,15 +37,13 @@ def run(arguments):
     int
         0 if every recording has a score, 1 if not.
     """
+    from aqp_utils.predict import Predictor  # takes seconds; mistakes in use are told before
+
     if arguments.csv:
         check_target(arguments.csv)
-    found = find_recordings(arguments.paths)
-    recordings = read_all(found.files)  # in a second process, while this one loads PyTorch
-    from aqp_utils.predict import Predictor
-
     predictor = Predictor.load(arguments.model, arguments.device)
     began = time.monotonic()
-    table = predictor.table(found, recordings, curve=arguments.curve)
+    table = predictor.files(arguments.paths, progress=True, curve=arguments.curve)
     summary = _summary(table, time.monotonic() - began)
     if arguments.csv:
         _write(table, Path(arguments.csv), arguments.curve)

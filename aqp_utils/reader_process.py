@@ -24,31 +24,22 @@ PATIENCE_S = 20.0  # without a sign of life; a block of audio takes well under a
 def read_all(paths, patience_s=PATIENCE_S):
     """Read recordings one after the other, the next one while the caller works on the last.
 
-    The second process starts, and reads the first file, when this is called.
-
     Parameters
     ----------
     paths : sequence of path
     patience_s : float
         How long a file may go without a sign of life (s).
 
-    Returns
-    -------
-    generator of Recording or RecordingError
+    Yields
+    ------
+    Recording or RecordingError
         In the order of `paths`.
     """
-    results = _results([Path(path) for path in paths], patience_s)
-    next(results)
-    return results
-
-
-def _results(paths, patience_s):
-    """What `read_all` returns; yields once when the first file is asked for, and then each."""
+    paths = [Path(path) for path in paths]
     reader = _Reader()
     try:
         if paths:
             reader.ask(paths[0])
-        yield
         for position, path in enumerate(paths):
             result = reader.answer(path, patience_s)
             if isinstance(result, _Gone):

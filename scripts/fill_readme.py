@@ -142,9 +142,9 @@ def recordings():
     card = shipped.card()
     size_mb = sum(path.stat().st_size for path in shipped.FOLDER.rglob("*.*")) / 1e6
     parts = [
-        f"Version {card['version']}, {size_mb:.0f} MB: {card['clips']:,} clips, "
-        f"{card['audio_hours']} hours, {card['training_hours']} hours of training on "
-        f"{card['machine']}. On unheard voices of the same synthesis PCC is "
+        f"Version {card['version']} (commit {card['made']['git_commit'][:7]}), {size_mb:.0f} MB: "
+        f"{card['clips']:,} clips, {card['audio_hours']} hours, {card['training_hours']} hours of "
+        f"training on {card['machine']}. On unheard voices of the same synthesis PCC is "
         f"{interval_text(card['held_out']['pcc'])}. On recordings, clip level:"
     ]
     for one in shipped.measured():

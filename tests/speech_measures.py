@@ -4,6 +4,7 @@ import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
 from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.average_speech import LTASS_DB
 
 OCTAVES_HZ = (250, 500, 1000, 2000, 4000)
 LTASS_TOLERANCE_DB = 3.5
@@ -18,6 +19,16 @@ def octave_power(audio):
             for c in OCTAVES_HZ
         ]
     )
+
+
+def distance_from_average_db(power):
+    """Largest deviation of `octave_power` from the published average, level aside."""
+    published = [
+        sum(10 ** (level / 10) for f, level in LTASS_DB.items() if 0.7 < f / octave_hz < 1.42)
+        for octave_hz in OCTAVES_HZ
+    ]
+    difference_db = 10 * np.log10(power / published)
+    return np.abs(difference_db - difference_db.mean()).max()
 
 
 def modulation_index(audio, centres_hz):

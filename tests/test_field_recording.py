@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
+from speech_measures import distance_from_average_db, octave_power
 
 from aqp_utils import field_recording
 from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
-from aqp_utils.average_speech import LTASS_DB, equalised
+from aqp_utils.average_speech import equalised
 from aqp_utils.field_recording import as_recorded, gated, through_microphone
 from aqp_utils.microphone import CLOSENESS_DB, random_closeness, random_dispersion
 from aqp_utils.voice import speech_clip
@@ -86,15 +87,8 @@ def test_closeness_lifts_the_low_end_only():
 def test_equalised_speech_is_nearer_to_the_average(voice):
     rng = np.random.default_rng(0)
     dull = sosfilt(butter(1, 300, fs=SAMPLE_RATE, output="sos"), rng.standard_normal(SAMPLE_RATE))
-    before, after = (distance_to_average_db(audio) for audio in (dull, equalised(dull, 1.0)))
+    before, after = (
+        distance_from_average_db(octave_power(audio)) for audio in (dull, equalised(dull, 1.0))
+    )
     assert after < 0.5 * before
     np.testing.assert_allclose(equalised(dull, 0.0), dull, atol=1e-9)
-
-
-def distance_to_average_db(audio):
-    power, hz = np.abs(np.fft.rfft(audio)) ** 2, np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE)
-    band_db = [
-        10 * np.log10(power[(hz >= c / 1.12) & (hz < c * 1.12)].sum()) - level
-        for c, level in LTASS_DB.items()
-    ]
-    return np.std(band_db)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,12 +12,13 @@ from aqp_utils.audio import SAMPLE_RATE, level_of_training
 from aqp_utils.degrade import add_noise
 from aqp_utils.encoder import load_encoder
 from aqp_utils.field_clips import FieldClips
-from aqp_utils.field_predictor import export, for_prediction
+from aqp_utils.field_predictor import export
 from aqp_utils.field_training import (
     FieldNet,
     FieldSettings,
     Training,
     draw_batch,
+    for_prediction,
     known_inputs,
     measure,
     predict,
@@ -149,14 +152,22 @@ def test_in_prediction_known_inputs_count_for_the_share_that_was_shown(clips, kn
     assert not np.allclose(half, whole, atol=1e-3)
 
 
+def test_what_is_known_of_a_retold_clip_cannot_be_shown():
+    with pytest.raises(ValueError, match="retold is 0.5 and hidden 0.2; allowed"):
+        settings(retold=0.5, hidden=0.2)
+
+
 def test_a_retold_batch_has_one_microphone_a_group_and_nothing_known(clips, known):
     groups = field_training.groups_of(clips, "train")[:2]
-    always, never = (
-        settings(retold=share, shortest_crop_s=1.0, speeds=(1.0, 1.0)) for share in (1, 0)
-    )
+    often = settings(retold=0.5, hidden=0.75, shortest_crop_s=1.0, speeds=(1.0, 1.0))
+    never = replace(often, retold=0.0, hidden=0.0)
     plain, _, shown, *_ = draw_batch(clips, known, groups, np.random.default_rng(0), never)
-    heard, _, hidden, *_ = draw_batch(clips, known, groups, np.random.default_rng(0), always)
-    assert hidden.all() and not shown.any()
+    drawn = [draw_batch(clips, known, groups, np.random.default_rng(i), often) for i in range(60)]
+    as_is = [torch.equal(audio, plain) for audio, *_ in drawn]
+    hidden = [bool(one[2].all()) for one in drawn]
+    assert not shown.any() and all(hide or same for hide, same in zip(hidden, as_is, strict=True))
+    assert 0.6 < np.mean(hidden) < 0.9 and 0.35 < np.mean(as_is) < 0.65
+    heard = drawn[as_is.index(False)][0]
     rows = np.concatenate(groups)
     torch.testing.assert_close(plain, torch.tensor(clips.audio[rows]).float(), rtol=0, atol=0)
     response = torch.fft.rfft(heard).abs() / torch.fft.rfft(plain).abs().clamp(min=1)
