@@ -1,73 +1,22 @@
 """Wav2Vec2 as a frozen feature extractor: load one, embed clips.
 
 Any Wav2Vec2, HuBERT or WavLM works: from the model hub, from a folder, or the small one that ships
-with this package. `aqp_utils.encoder_catalog` finds the files; this module turns audio into
-vectors.
+with this package. `aqp_utils.encoder_catalog` finds the files, `aqp_utils.embedded_encoder` and
+`aqp_utils.transformers_encoder` build the model; this module turns audio into vectors.
 """
 
 import hashlib
-import json
 from collections import defaultdict
 
 import numpy as np
 import torch
-from transformers import (
-    HubertConfig,
-    HubertModel,
-    Wav2Vec2Config,
-    Wav2Vec2Model,
-    WavLMConfig,
-    WavLMModel,
-)
-from transformers.utils import logging as transformers_logging
 
+from aqp_utils import embedded_encoder
 from aqp_utils.audio import SAMPLE_RATE
-from aqp_utils.encoder_catalog import EMBEDDED_FOLDER, EncoderError, resolve
+from aqp_utils.encoder_catalog import EncoderError, resolve
 
 EMBEDDING_SIZE = 768
 POOLINGS = ("mean", "mean+std")
-CLASSES_OF_TYPE = {
-    "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model),
-    "hubert": (HubertConfig, HubertModel),
-    "wavlm": (WavLMConfig, WavLMModel),
-}
-
-# Shape of the encoder that ships here, and of its random counterpart. Three wide convolutions
-# instead of seven narrow ones: 40 ms per frame (25 Hz) and a sixteenth of wav2vec2-base's work.
-# Layer norm in the convolutions ignores what was padded (group norm does not), and their bias lets
-# the layer norm keep how loud a frame is.
-SMALL_SHAPE = {
-    "hidden_size": EMBEDDING_SIZE,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 12,
-    "intermediate_size": 512,
-    "conv_dim": (256, 256, 384),
-    "conv_kernel": (400, 8, 4),  # samples, then frames of the layer below
-    "conv_stride": (80, 4, 2),
-    "conv_bias": True,
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": False,
-    "num_conv_pos_embeddings": 32,
-    "num_conv_pos_embedding_groups": 16,
-    "layerdrop": 0.0,
-    "hidden_dropout": 0.0,
-    "attention_dropout": 0.0,
-    "activation_dropout": 0.0,
-    "feat_proj_dropout": 0.0,
-    "final_dropout": 0.0,
-    "apply_spec_augment": False,
-    "vocab_size": 32,
-}
-
-
-def random_encoder(seed=0):
-    """An untrained Wav2Vec2 of the embedded encoder's shape: a floor, never a substitute.
-
-    The global random state of torch is left as it was.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Wav2Vec2Model(Wav2Vec2Config(**SMALL_SHAPE))
 
 
 def sha256_of_files(files):
@@ -237,78 +186,22 @@ class Encoder:
         return (*output.hidden_states[:-1], output.last_hidden_state)
 
 
-def _read_config(path, name):
-    """Config object and model class for a config.json, or a sentence on why not."""
-    try:
-        values = json.loads(path.read_text())
-        model_type = values["model_type"]
-    except (ValueError, KeyError) as error:
-        raise EncoderError(f"ENCODER {name}: {path} is not a model's config.json.") from error
-    if model_type not in CLASSES_OF_TYPE:
-        raise EncoderError(
-            f"ENCODER {name}: this is a {model_type} model; ENCODER takes "
-            f"{', '.join(CLASSES_OF_TYPE)}."
-        )
-    config_class, model_class = CLASSES_OF_TYPE[model_type]
-    return config_class.from_dict(values), model_class
+def _model_of(name, weights):
+    """Model, sha256 of its weights and the layer it is best read at."""
+    if name == "embedded":
+        sha256 = sha256_of_files(weights.files)
+        model, card = embedded_encoder.load_model(weights, sha256)
+        return model, sha256, card["default_layer"]
+    # Takes seconds to import, and what ships does without.
+    from aqp_utils import transformers_encoder
 
-
-def _check_complete(model, info, name):
-    """Refuse weights that would leave part of the encoder untrained or broken."""
-    mismatched = sorted(info["mismatched_keys"])
-    if mismatched:
-        key, in_file, in_config = mismatched[0]
-        raise EncoderError(
-            f"ENCODER {name}: {key} is {tuple(in_file)} in the weights but {tuple(in_config)} by "
-            "config.json (hidden_size and the like); set config.json to what the weights have."
-        )
-    missing = sorted(set(info["missing_keys"]) - {"masked_spec_embed"})
-    if missing:
-        raise EncoderError(
-            f"ENCODER {name}: {len(missing)} tensors are missing in the weights, "
-            f"{missing[0]} among them; they do not belong to this config.json."
-        )
-    for key, value in model.named_parameters():
-        if not torch.isfinite(value).all():
-            raise EncoderError(f"ENCODER {name}: {key} holds NaN or Inf; fetch the weights again.")
-
-
-def _load_model(weights, name):
-    """The model of `weights` in float32, checked."""
-    config, model_class = _read_config(weights.config, name)
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # pretraining heads are left out on purpose
-    transformers_logging.disable_progress_bar()
-    try:
-        model, info = model_class.from_pretrained(
-            weights.folder,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            ignore_mismatched_sizes=True,  # told apart below, with a sentence
-            output_loading_info=True,
-        )
-    except Exception as error:  # safetensors and transformers raise many kinds for a bad file
-        raise EncoderError(
-            f"ENCODER {name}: the weights in {weights.folder} cannot be read "
-            f"({type(error).__name__}); they are truncated or corrupt, fetch them again."
-        ) from error
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-    _check_complete(model, info, name)
-    return model
-
-
-def _check_embedded(sha256):
-    """The shipped weights must be the ones their card describes."""
-    card = json.loads((EMBEDDED_FOLDER / "card.json").read_text())
-    if card["weights_sha256"] != sha256:
-        raise EncoderError(
-            f"ENCODER embedded: {EMBEDDED_FOLDER}/model.safetensors was changed (sha256 "
-            f"{sha256[:12]}, its card says {card['weights_sha256'][:12]}); install it again."
-        )
-    return card
+    if weights is None:
+        model = transformers_encoder.random_encoder()
+        sha256 = sha256_of_parameters(model)
+    else:
+        model = transformers_encoder.load_model(weights, name)
+        sha256 = sha256_of_files(weights.files)
+    return model, sha256, model.config.num_hidden_layers // 2
 
 
 def _choose_layer(layer, default, n_layers, name):
@@ -358,12 +251,7 @@ def load_encoder(
     if pooling is not None and pooling not in POOLINGS:
         raise EncoderError(f"POOLING {pooling}: allowed are {' and '.join(POOLINGS)}.")
     taken, weights, why = resolve(name)
-    if weights is None:
-        model = random_encoder()
-        sha256 = sha256_of_parameters(model)
-    else:
-        model = _load_model(weights, taken)
-        sha256 = sha256_of_files(weights.files)
+    model, sha256, default = _model_of(taken, weights)
     width, n_layers = model.config.hidden_size, model.config.num_hidden_layers
     if hidden_size is not None and width != hidden_size:
         raise EncoderError(
@@ -371,7 +259,6 @@ def load_encoder(
             f"set ENCODER to a model of hidden size {hidden_size}, such as facebook/wav2vec2-base "
             "or embedded."
         )
-    default = _check_embedded(sha256)["default_layer"] if taken == "embedded" else n_layers // 2
     layer = _choose_layer(layer, default, n_layers, taken)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -18,7 +18,8 @@ from tqdm import tqdm
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from aqp_utils.audio import SAMPLE_RATE
-from aqp_utils.encoder import SMALL_SHAPE, sha256_of_files
+from aqp_utils.embedded_encoder import SHAPE
+from aqp_utils.encoder import sha256_of_files
 from aqp_utils.environment import describe, processor_name
 from aqp_utils.pretrain_targets import (
     FRAMES_PER_STEP,
@@ -116,7 +117,7 @@ class Pretrainer(torch.nn.Module):
 
     def __init__(self, shape=None):
         super().__init__()
-        shape = (shape or SMALL_SHAPE) | {"attn_implementation": "eager"}  # fastest at 48 frames
+        shape = (shape or SHAPE) | {"attn_implementation": "eager"}  # fastest at 48 frames
         self.encoder = Wav2Vec2Model(Wav2Vec2Config(**shape))
         self.log_mel = LogMel()
         n_frame = FRAMES_PER_STEP * N_MELS
@@ -263,13 +264,13 @@ def export(pretrainer, folder, about):
         The card.
     """
     folder = Path(folder)
-    model = Wav2Vec2Model(Wav2Vec2Config(**SMALL_SHAPE))
+    model = Wav2Vec2Model(Wav2Vec2Config(**SHAPE))
     model.load_state_dict(pretrainer.encoder.state_dict())
     model.half().save_pretrained(folder)
     card = {
         "name": "embedded",
         "weights_sha256": sha256_of_files([folder / "model.safetensors"]),
-        "default_layer": SMALL_SHAPE["num_hidden_layers"],
+        "default_layer": SHAPE["num_hidden_layers"],
         **about,
     }
     write_json(folder / "card.json", card)

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from aqp_utils.audio import SAMPLE_RATE  # noqa: E402
 from aqp_utils.dataset import FAMILIES, stream_of  # noqa: E402
 from aqp_utils.degrade import KINDS, degrade, sample_parameter  # noqa: E402
-from aqp_utils.encoder import load_encoder, random_encoder  # noqa: E402
+from aqp_utils.encoder import load_encoder  # noqa: E402
 from aqp_utils.encoder_catalog import EMBEDDED_FOLDER  # noqa: E402
 from aqp_utils.environment import versions  # noqa: E402
 from aqp_utils.intervals import difference_interval  # noqa: E402
@@ -265,7 +265,7 @@ def main(work, only):
         "protocol": f"{N_FOLDS} folds grouped by source and stratified by kind; sd over folds; "
         f"clips of {DURATION_S} s at {SAMPLE_RATE} Hz, seed {SEED}",
         "default_layer": {"layer": layer, "seed": CHOICE_SEED, "accuracy_of_19_with": means},
-        "random_n_parameters": sum(p.numel() for p in random_encoder().parameters()),
+        "random_n_parameters": load_encoder("random", verbose=False).describe()["n_parameters"],
         "speed": time_side_by_side(),
         "results": rows,
         "gains": gains,

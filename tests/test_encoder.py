@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -21,10 +23,10 @@ from transformers import (
     WavLMModel,
 )
 
-from aqp_utils import encoder as encoder_module
 from aqp_utils import encoder_catalog
-from aqp_utils.encoder import load_encoder, normalized, random_encoder
+from aqp_utils.encoder import load_encoder, normalized
 from aqp_utils.encoder_catalog import EncoderError, cached_weights, list_encoders
+from aqp_utils.transformers_encoder import random_encoder
 
 CLASSES = {
     "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model),
@@ -300,8 +302,7 @@ def test_clips_that_cannot_be_embedded_are_refused(tmp_path):
 
 def test_padding_and_masking_changes_nothing_in_the_shipped_shape():
     """Layer norm in the convolutions: a padded, masked clip embeds as the clip itself."""
-    name = "embedded" if encoder_catalog.embedded_available() else "random"
-    model = load_encoder(name, device="cpu", verbose=False).model
+    model = random_encoder().eval()
     clip = torch.from_numpy(normalized(RNG.standard_normal(24_000)))[None]
     padded = torch.nn.functional.pad(clip, (0, 12_345))
     mask = torch.zeros(padded.shape, dtype=torch.long)
@@ -310,6 +311,25 @@ def test_padding_and_masking_changes_nothing_in_the_shipped_shape():
         alone = model(clip).last_hidden_state
         masked = model(padded, attention_mask=mask).last_hidden_state[:, : alone.shape[1]]
     assert (alone.mean(dim=1) - masked.mean(dim=1)).abs().max() < 1e-5
+
+
+def test_what_ships_computes_the_same_with_and_without_transformers():
+    shipped = load_encoder("embedded", device="cpu", verbose=False)
+    folder = str(encoder_catalog.EMBEDDED_FOLDER)
+    by_transformers = load_encoder(folder, layer=shipped.layer, device="cpu", verbose=False)
+    assert type(by_transformers.model).__module__.startswith("transformers")
+    assert shipped.weights_sha256 == by_transformers.weights_sha256
+    for name in ("shortest_clip", "frame_rate_hz", "n_layers", "hidden_size", "model_type"):
+        assert getattr(shipped, name) == getattr(by_transformers, name)
+    first, second = (one.embed_layers(CLIPS) for one in (shipped, by_transformers))
+    np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+def test_scoring_with_what_ships_does_not_import_transformers():
+    """It would take longer than all the rest."""
+    code = "import sys; from aqp_utils.predict import Predictor; Predictor.load(); "
+    code += "assert 'transformers' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_list_names_what_is_here_and_what_is_wrong(hub, tmp_path):
@@ -330,7 +350,6 @@ def test_changed_embedded_weights_are_noticed(tmp_path, monkeypatch):
     weights = bytearray((tmp_path / "model.safetensors").read_bytes())
     weights[-3] ^= 1
     (tmp_path / "model.safetensors").write_bytes(bytes(weights))
-    for module in (encoder_catalog, encoder_module):
-        monkeypatch.setattr(module, "EMBEDDED_FOLDER", tmp_path)
+    monkeypatch.setattr(encoder_catalog, "EMBEDDED_FOLDER", tmp_path)
     with pytest.raises(EncoderError, match="was changed"):
         load_encoder("embedded")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from aqp_utils import encoder, pretrain
+from aqp_utils import embedded_encoder, pretrain
 from aqp_utils.audio import SAMPLE_RATE, rms_dbfs
 from aqp_utils.degrade import SEVERITY_RANGES, add_noise
-from aqp_utils.encoder import load_encoder
+from aqp_utils.encoder import load_encoder, normalized
 from aqp_utils.pretrain import Pretrainer, Settings, draw_batch, draw_mask
 from aqp_utils.pretrain_stream import PARAMETER_RANGES, VERSIONS, build_pool, damaged, tilted
 from aqp_utils.pretrain_targets import LogMel, clip_statistics, difference, unit_variance
@@ -17,7 +17,7 @@ from aqp_utils.randomness import rng_for
 
 RNG = np.random.default_rng(0)
 QUICK = Settings(steps=4, batch_size=2, warmup=2, crop_s=1.0)
-SHAPE = encoder.SMALL_SHAPE | {
+SHAPE = embedded_encoder.SHAPE | {
     "hidden_size": 48,
     "intermediate_size": 32,
     "num_hidden_layers": 1,
@@ -33,7 +33,7 @@ def pool(tmp_path_factory):
 @pytest.fixture
 def small(monkeypatch):
     """The loop with an encoder of a thousandth of the size."""
-    monkeypatch.setattr(pretrain, "SMALL_SHAPE", SHAPE)
+    monkeypatch.setattr(pretrain, "SHAPE", SHAPE)
 
 
 def test_pool_resumes_to_the_same_bits(tmp_path, pool):
@@ -148,7 +148,7 @@ def test_the_exported_encoder_is_a_plain_wav2vec2_with_a_card(tmp_path, pool, sm
     assert loaded.weights_sha256 == card["weights_sha256"]
     clip = pool[0, 1].astype(np.float32)
     with torch.no_grad():
-        states = trained.encoder(torch.from_numpy(encoder.normalized(clip))[None])[0]
+        states = trained.encoder(torch.from_numpy(normalized(clip))[None])[0]
     np.testing.assert_allclose(loaded.embed([clip])[0], states[0].mean(dim=0), atol=0.02)
 
 
