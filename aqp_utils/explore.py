@@ -19,7 +19,8 @@ CLIP_S = 3.0
 def explorers(out):
     """Tone lab, degradation lab, clip explorer, why this score and your audio as tabs.
 
-    What a run has not made yet, or cannot be read, is a sentence under its tab.
+    What a run has not made yet, or cannot be read, is a sentence under its tab. Your audio is
+    scored by the predictor that ships, everything else by the model of the run.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ def explorers(out):
         "Degradation lab": _degradation_lab(predictor),
         "Clip explorer": _clip_explorer(out, predictor),
         "Why this score?": _explain_explorer(out, predictor, problem),
-        "Your audio": widgets.your_audio(predictor) if predictor else _sentence(problem),
+        "Your audio": _your_audio(),
     }
     tabs = ipywidgets.Tab(list(pages.values()))
     for position, title in enumerate(pages):
@@ -88,6 +89,12 @@ def _explain_explorer(out, predictor, problem):
     if predictor is None or not table.is_file():
         return _sentence(problem or f"{out} has no predictions yet: make run, or name another.")
     return widgets.explain_explorer(predictor, out / "02_degraded", pd.read_csv(table))
+
+
+def _your_audio():
+    """With the predictor that ships, whatever the run has heard: it was made for recordings."""
+    predictor, problem = find_predictor()
+    return widgets.your_audio(predictor) if predictor else _sentence(problem)
 
 
 def _sentence(text):

@@ -16,7 +16,7 @@ from tiny_predictor import save_predictor, voice_like
 
 from aqp_utils import recorder, tone_lab, widgets, your_audio
 from aqp_utils.audio import read_wav
-from aqp_utils.explore import find_predictor
+from aqp_utils.explore import explorers, find_predictor
 from aqp_utils.feature_table import feature_label, feature_tables
 from aqp_utils.predict import Predictor
 
@@ -186,6 +186,19 @@ def test_the_predictor_is_that_of_the_run_else_the_one_that_ships(predictor, tmp
     run = tmp_path / "run"
     shutil.copytree(predictor.folder, run / "04_model")
     assert find_predictor(run)[0].folder == run / "04_model"
+
+
+def test_your_audio_is_scored_by_the_predictor_that_ships(
+    predictor, fake_run, tmp_path, monkeypatch
+):
+    shipped = shutil.copytree(predictor.folder, tmp_path / "shipped")
+    run = shutil.copytree(fake_run, tmp_path / "run")
+    shutil.copytree(predictor.folder, run / "04_model")
+    monkeypatch.setattr("aqp_utils.shipped.FOLDER", shipped)
+    given = []
+    monkeypatch.setattr(widgets, "your_audio", lambda one: given.append(one) or ipywidgets.HTML())
+    explorers(run)
+    assert [one.folder for one in given] == [shipped]
 
 
 @pytest.mark.parametrize(
