@@ -1,8 +1,7 @@
 """The small Wav2Vec2 that ships with this package: its shape, its weights, its card.
 
 It is built with torchaudio's Wav2Vec2. The one of `transformers` computes the same numbers from the
-same weights (a test compares them), but importing it takes longer than everything else
-that scoring a recording needs.
+same weights (a test compares them), but the first score would wait for its import.
 """
 
 import json

@@ -15,7 +15,7 @@ from aqp_utils import embedded_encoder
 from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.encoder_catalog import EncoderError, resolve
 
-EMBEDDING_SIZE = 768
+EMBEDDING_SIZE = embedded_encoder.SHAPE["hidden_size"]  # 768, as wav2vec2-base
 POOLINGS = ("mean", "mean+std")
 
 

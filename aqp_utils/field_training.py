@@ -5,7 +5,7 @@ Wav2Vec2, both known beforehand, and the embedding of a small convolutional enco
 here, because what codecs and time stretchers leave behind is finer than the other two can tell.
 
 A batch holds whole sources, each clean and damaged: what differs inside a group is the damage, so
-the damage is what there is to learn. Every other batch is retold: played faster or slower, each
+the damage is what there is to learn. Some batches are retold: played faster or slower, each
 group through yet another microphone, the same for all its clips, so that their labels stay. What
 was known beforehand is hidden then, and in some other batches too, because it knows our synthesis
 better than it knows damage. The validation part, other voices of the same synthesis, decides when

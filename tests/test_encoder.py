@@ -326,7 +326,7 @@ def test_what_ships_computes_the_same_with_and_without_transformers():
 
 
 def test_scoring_with_what_ships_does_not_import_transformers():
-    """It would take longer than all the rest."""
+    """The first score would wait seconds for it."""
     code = "import sys; from aqp_utils.predict import Predictor; Predictor.load(); "
     code += "assert 'transformers' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
