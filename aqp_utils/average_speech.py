@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 
 # One-third octave levels of speech, 12 languages, men and women together, dB SPL at 70 dB overall
 # (Byrne et al. 1994, J. Acoust. Soc. Am. 96, table II, "combined").

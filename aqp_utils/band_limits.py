@@ -8,7 +8,7 @@ from math import gcd
 import numpy as np
 from scipy.signal import butter, resample_poly, sosfilt, sosfiltfilt
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.severity import blurred, geometric
 
 COMMON_RATES_HZ = np.array([4000, 6000, 8000, 11025, 12000])

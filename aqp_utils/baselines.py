@@ -13,8 +13,8 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from aqp_utils.core.scale import CLASSES, SCALE
 from aqp_utils.prediction import Prediction
-from aqp_utils.quality import CLASSES, SCALE
 
 ALPHAS = np.logspace(-1, 5, 7)  # ridge penalties tried; inputs have unit variance
 FOLDS = 5  # of the search for the penalty

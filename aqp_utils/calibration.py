@@ -8,7 +8,7 @@ promise holds for clips like the held-out ones; on recordings unlike them errors
 
 import numpy as np
 
-from aqp_utils.quality import SCALE
+from aqp_utils.core.scale import SCALE
 
 LEVEL = 0.9  # coverage of the interval
 FEWEST_CLIPS = 20  # held-out clips that a 90 % interval takes

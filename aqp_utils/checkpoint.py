@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from aqp_utils.storage import atomic, sha256
+from aqp_utils.core.files import atomic, sha256
 
 _DIGITS = 20  # hex digits of SHA-256 kept in a chunk's file name
 

@@ -7,7 +7,7 @@ before or after the sound change nothing (see `feature.checked_signal`).
 import librosa
 import numpy as np
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.feature import Feature, checked_signal
 
 N_FFT = 1024  # 64 ms

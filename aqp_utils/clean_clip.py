@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
 
 SHORTEST_S = 0.5  # a shorter clip may hold nothing but an onset, or no voiced sound
 PEAK_LIMIT = 0.95

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile as sf
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 
 # Delay of LAME (576 samples) and of a decoder (529). A player removes it by the LAME tag in the
 # first frame; at 32 kbit/s and less the tag does not fit into a frame of 16 kHz audio.

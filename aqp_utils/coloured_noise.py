@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs, set_level_dbfs
+from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs, set_level_dbfs
 
 SHAPED_FROM_HZ = 50.0  # below, the noise is flat: brown would be rumble that nobody hears
 

@@ -7,9 +7,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from aqp_utils import quality
-from aqp_utils.audio import read_wav, write_wav
+from aqp_utils.core import scale
+from aqp_utils.core.audio import read_wav, write_wav
+from aqp_utils.core.randomness import rng_for
 from aqp_utils.degrade import DEGRADATIONS, KINDS, degrade, sample_parameter
-from aqp_utils.randomness import rng_for
 from aqp_utils.synth import tone_clip
 from aqp_utils.voice import speech_clip
 
@@ -134,6 +135,6 @@ def _labels(label, clean, degraded, kind, parameter, severity):
     """Class and score of one clip under the chosen kind of label."""
     if label == "pseudo_pesq":
         score = quality.pseudo_pesq(kind, parameter)
-        return dict(quality=quality.quality_class(severity), score=float(score))
-    score = float(quality.to_scale(quality.measured_pesq(clean, degraded)))
-    return dict(quality=quality.class_of_score(score), score=score)
+        return dict(quality=scale.quality_class(severity), score=float(score))
+    score = float(scale.to_scale(quality.measured_pesq(clean, degraded)))
+    return dict(quality=scale.class_of_score(score), score=score)

@@ -18,7 +18,7 @@ import librosa
 import numpy as np
 from scipy.signal import butter, fftconvolve, sosfiltfilt
 
-from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs, set_level_dbfs
+from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs, set_level_dbfs
 
 STRETCH = 1.25  # time-stretch factor of the compression artefact
 STRETCH_FFT = 1024  # samples (64 ms); long windows smear onsets, which is the artefact

@@ -7,7 +7,7 @@ Inside these limits a recording can still be unlike the training clips in ways n
 
 import numpy as np
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 
 FAR_Z = 4.0  # standard deviations; 1 in 16,000 of a normal feature
 FAR_EMBEDDING = 2.0  # root mean square of z over the embedding; 1 on average in training

@@ -8,8 +8,7 @@ that `aqp_utils.metrics` gives on the repeated rows.
 import numpy as np
 import pandas as pd
 
-from aqp_utils.metrics import class_indices
-from aqp_utils.quality import CLASSES
+from aqp_utils.core.scale import CLASSES, class_indices
 
 DRAW_METRICS = ("accuracy", "macro_f1", "off_by_two", "bias", "mae", "rmse", "pcc", "srcc")
 

@@ -12,22 +12,12 @@ import numpy as np
 import torch
 
 from aqp_utils import embedded_encoder
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.files import sha256_of_files
 from aqp_utils.encoder_catalog import EncoderError, resolve
 
 EMBEDDING_SIZE = embedded_encoder.SHAPE["hidden_size"]  # 768, as wav2vec2-base
 POOLINGS = ("mean", "mean+std")
-
-
-def sha256_of_files(files):
-    """sha256 (hex) of one file, or of the digests of several in name order."""
-    digests = []
-    for path in files:
-        with open(path, "rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    if len(digests) == 1:
-        return digests[0]
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def sha256_of_parameters(model):

@@ -268,7 +268,7 @@ def measure_speed(encoder, duration_s=3.0, n_clips=4):
     """Seconds of audio embedded per second of computing, on this machine and right now."""
     import numpy as np
 
-    from aqp_utils.audio import SAMPLE_RATE
+    from aqp_utils.core.audio import SAMPLE_RATE
 
     clips = list(np.random.default_rng(0).standard_normal((n_clips, int(duration_s * SAMPLE_RATE))))
     encoder.embed(clips[:1])  # the first call pays for set-up

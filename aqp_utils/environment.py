@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from aqp_utils.repository import PACKAGE
+from aqp_utils.core.package import PACKAGE
 
 PACKAGES = (
     "numpy",

@@ -6,7 +6,7 @@ As in `plots`: data in, figure out.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from aqp_utils import quality
+from aqp_utils.core import scale
 from aqp_utils.invariance import WORTH_A_WORD
 from aqp_utils.metrics import expected_calibration_error, reliability
 from aqp_utils.plots import CLASS_COLORS
@@ -24,7 +24,7 @@ def reliability_diagram(predictions):
     predictions : DataFrame
         Columns quality, p_low, p_medium, p_high.
     """
-    probabilities = predictions[[f"p_{name}" for name in quality.CLASSES]].to_numpy()
+    probabilities = predictions[[f"p_{name}" for name in scale.CLASSES]].to_numpy()
     bins = reliability(predictions["quality"], probabilities, N_BINS)
     ece = expected_calibration_error(predictions["quality"], probabilities, N_BINS)
     fig, (above, below) = plt.subplots(
@@ -49,17 +49,17 @@ def score_histograms(predictions):
     predictions : DataFrame
         Columns quality, predicted_score.
     """
-    edges = np.linspace(*quality.SCALE, 29)  # bins of 0.125
+    edges = np.linspace(*scale.SCALE, 29)  # bins of 0.125
     fig, axes = plt.subplots(
-        len(quality.CLASSES), 1, figsize=(6, 4.2), sharex=True, sharey=True, layout="constrained"
+        len(scale.CLASSES), 1, figsize=(6, 4.2), sharex=True, sharey=True, layout="constrained"
     )
-    for ax, name in zip(axes, reversed(quality.CLASSES), strict=True):
+    for ax, name in zip(axes, reversed(scale.CLASSES), strict=True):
         scores = predictions.loc[predictions["quality"] == name, "predicted_score"]
         ax.hist(scores, edges, color=CLASS_COLORS[name])
-        for threshold in quality.CLASS_THRESHOLDS:
+        for threshold in scale.CLASS_THRESHOLDS:
             ax.axvline(threshold, color="0.5", lw=0.8, ls=":")
         ax.set(title=f"{name} ({len(scores)} clips)", ylabel="clips")
-    axes[-1].set(xlabel="predicted score (dotted: class limits of the labels)", xlim=quality.SCALE)
+    axes[-1].set(xlabel="predicted score (dotted: class limits of the labels)", xlim=scale.SCALE)
     return fig
 
 

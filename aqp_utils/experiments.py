@@ -14,10 +14,9 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from aqp_utils.metrics import class_indices
+from aqp_utils.core.scale import CLASSES, SCALE, class_indices
 from aqp_utils.network import Examples, MultiTaskNet, fit
 from aqp_utils.prediction import Prediction, prediction_table
-from aqp_utils.quality import CLASSES, SCALE
 from aqp_utils.split import TEST, TRAIN, check_disjoint, grouped_split
 
 FUSED = "psychoacoustic + embedding"

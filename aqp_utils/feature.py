@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import MINIMUM_DURATION_S, SAMPLE_RATE
 
-MINIMUM_DURATION_S = 0.25
 SILENCE_PEAK = 1e-6  # of full scale (-120 dBFS): nothing an ear or a 16-bit file could hold
 
 

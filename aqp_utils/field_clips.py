@@ -15,12 +15,12 @@ import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
 from tqdm import tqdm
 
+from aqp_utils.core.files import atomic
+from aqp_utils.core.scale import class_of_score, to_scale
 from aqp_utils.field_damage import ALL_DAMAGES, DAMAGES
 from aqp_utils.field_recipe import make_source
 from aqp_utils.field_sources import shares
-from aqp_utils.quality import class_of_score, to_scale
 from aqp_utils.repository import code_behind
-from aqp_utils.storage import atomic
 
 SOURCES_PER_SHARD = 10
 PARTS = ("train", "validation", "test")

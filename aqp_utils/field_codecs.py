@@ -10,9 +10,9 @@ from functools import cache
 import numpy as np
 import soundfile as sf
 
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, active_mask, rms_dbfs
 from aqp_utils.band_limits import at_rate
 from aqp_utils.codecs import through_codec
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, active_mask, rms_dbfs
 from aqp_utils.severity import blurred, geometric, linear
 
 # Containers and subtypes of soundfile.write, the mildest first.

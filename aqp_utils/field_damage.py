@@ -20,7 +20,7 @@ from aqp_utils import (
     tempo,
     transform_codec,
 )
-from aqp_utils.audio import rms_dbfs
+from aqp_utils.core.audio import rms_dbfs
 from aqp_utils.field_curves import CURVES
 
 SHORTEST = 1_600  # samples, 0.1 s; less holds no frame of most codecs

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from aqp_utils.calibration import residual_quantiles
+from aqp_utils.core.files import sha256, write_json
 from aqp_utils.features import feature_names
 from aqp_utils.field_recipe import FEATURE_SET
 from aqp_utils.field_sources import OTHER_THAN_SPEECH
@@ -18,7 +19,6 @@ from aqp_utils.model import save_model
 from aqp_utils.shipped import CARD
 from aqp_utils.spectrogram_encoder import FILE as SPECTROGRAM
 from aqp_utils.spectrogram_encoder import save_spectrogram_encoder
-from aqp_utils.storage import sha256, write_json
 
 SCALER_CLIPS = 2_000
 DETECTOR_CLIPS = 1_000  # of speech and of other sounds, in each part

@@ -8,7 +8,9 @@ a clip that nothing else happened to keeps the top score.
 import numpy as np
 from scipy.signal import butter, fftconvolve, sosfilt
 
-from aqp_utils.audio import (
+from aqp_utils.codecs import through_codec
+from aqp_utils.coloured_noise import coloured_noise
+from aqp_utils.core.audio import (
     ACTIVE_LEVEL_DBFS,
     FRAME_S,
     SAMPLE_RATE,
@@ -16,8 +18,6 @@ from aqp_utils.audio import (
     rms_dbfs,
     set_level_dbfs,
 )
-from aqp_utils.codecs import through_codec
-from aqp_utils.coloured_noise import coloured_noise
 from aqp_utils.dynamics import compressed, limited
 from aqp_utils.microphone import (
     LONGEST_DELAY_S,

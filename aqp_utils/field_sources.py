@@ -8,8 +8,8 @@ for it is installed, and each source is recorded under its own conditions (`fiel
 import numpy as np
 import soxr
 
-from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.average_speech import equalised
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.field_recording import as_recorded
 from aqp_utils.instruments import instrument_clip
 from aqp_utils.percussion import percussion_clip

@@ -6,11 +6,11 @@ they belong to. A change of the model changes its version and its golden scores.
 
 import json
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.files import write_json
+from aqp_utils.core.randomness import rng_for
 from aqp_utils.degrade import degrade
-from aqp_utils.randomness import rng_for
 from aqp_utils.singing import singing_clip
-from aqp_utils.storage import write_json
 from aqp_utils.synth import tone_clip
 from aqp_utils.voice import speech_clip
 

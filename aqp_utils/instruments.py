@@ -10,8 +10,8 @@ import numba
 import numpy as np
 from scipy.signal import lfilter
 
-from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.clean_clip import finish_clip, sample_count
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.second_voice import HOP, harmonic_sum, sample_phase
 
 TOP_HZ = 7600.0

@@ -52,25 +52,6 @@ def bootstrap_interval(statistic, table, groups, n, rng, level=0.95):
     return result if several else result.loc["value"].to_dict()
 
 
-def interval_text(entry, digits=2):
-    """An estimate as a reader sees it: "0.65 [0.60, 0.72]".
-
-    Parameters
-    ----------
-    entry : dict
-        value, low and high. Without ends there are no brackets, without a value a dash.
-    digits : int
-        After the point.
-    """
-    if entry["value"] is None:
-        return "–"
-    value, low, high = (
-        "" if entry.get(key) is None else f"{entry[key]:.{digits}f}"
-        for key in ("value", "low", "high")
-    )
-    return f"{value} [{low}, {high}]" if low and high else value
-
-
 def difference_interval(statistic, first, second, groups, n, rng, level=0.95):
     """Interval of statistic(first) − statistic(second) on the same clips.
 

@@ -11,8 +11,12 @@ import numpy as np
 import pandas as pd
 import soxr
 
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, level_of_training
-from aqp_utils.predict import without_silent_ends
+from aqp_utils.core.audio import (
+    ACTIVE_LEVEL_DBFS,
+    SAMPLE_RATE,
+    level_of_training,
+    without_silent_ends,
+)
 from aqp_utils.recordings import FAR_OVER, from_waveform
 
 WORTH_A_WORD = 0.1  # mean |change| of the score

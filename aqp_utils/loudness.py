@@ -13,7 +13,7 @@ from numba import njit
 from scipy import fft
 from scipy.signal import lfilter
 
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE
 
 # Calibration: a clean clip at its standard level is heard at 73 dB SPL, the usual level of
 # listening tests with headphones on both ears.

@@ -8,14 +8,13 @@ import datetime
 import hashlib
 import json
 import shutil
-import tempfile
 import time
 from pathlib import Path
 
 from aqp_utils import environment, parameters
+from aqp_utils.core.files import ensure_writable, sha256, write_json
 from aqp_utils.lock import RunError, RunLock
 from aqp_utils.repository import NOTEBOOKS, code_sha256
-from aqp_utils.storage import sha256, write_json
 
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"  # resumable work inside a stage's folder; no output of it
@@ -147,24 +146,6 @@ def check_values(values):
         parameters.check(name, value)
     kept = {n: v for n, v in values.items() if parameters.lookup(n).scope != "session"}
     return json.loads(json.dumps(kept))
-
-
-def ensure_writable(out):
-    """Make the folder `out` and try to write in it.
-
-    Raises
-    ------
-    OSError
-        Naming the folder.
-    """
-    try:
-        Path(out).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise OSError(
-            error.errno, f"this folder cannot be written ({error.strerror})", str(out)
-        ) from None
 
 
 def inputs_from(reads, upstream):

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from aqp_utils.quality import CLASSES
+from aqp_utils.core.scale import CLASSES, class_indices
 
-_POSITION = {name: position for position, name in enumerate(CLASSES)}
 CLIP, CONDITION = "clip", "condition"  # level at which a metric is taken, named in every table
 
 
@@ -119,22 +118,6 @@ def regression_metrics(true, predicted, ci95=None):
     if ci95 is not None:
         metrics["rmse_star"] = rmse_star(true, predicted, ci95)
     return metrics
-
-
-def class_indices(quality):
-    """Positions of class names in `CLASSES`, shape (n,).
-
-    Raises
-    ------
-    ValueError
-        Naming the first value that is no class.
-    """
-    try:
-        return np.array([_POSITION[name] for name in quality], dtype=int)
-    except KeyError as error:
-        raise ValueError(
-            f"{error} is no quality class; classes are {', '.join(CLASSES)}."
-        ) from None
 
 
 def confusion(true, predicted):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 
 N_BUMPS = 3
 OCTAVES_FROM_1KHZ = (-3.5, 3.0)  # where bumps have their middle

@@ -14,10 +14,10 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from aqp_utils.core.files import atomic, write_json
+from aqp_utils.core.scale import CLASSES, SCALE
 from aqp_utils.network import Examples, MultiTaskNet, fit, train
 from aqp_utils.prediction import Prediction, prediction_table
-from aqp_utils.quality import CLASSES, SCALE
-from aqp_utils.storage import atomic, write_json
 
 __all__ = [
     "Examples",

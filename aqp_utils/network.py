@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from aqp_utils.quality import SCALE
+from aqp_utils.core.scale import SCALE
 
 
 class Examples(NamedTuple):

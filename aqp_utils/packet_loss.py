@@ -5,7 +5,7 @@ The damages take (audio, severity, rng) and return (audio, facts).
 
 import numpy as np
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.severity import geometric
 
 CONCEALMENTS = ("silence", "repetition", "interpolation")

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aqp_utils import encoder_catalog, execution, parameters
-from aqp_utils.intervals import interval_text
+from aqp_utils.core.files import ensure_writable
+from aqp_utils.core.text import interval_text
 from aqp_utils.lock import RunError, RunLock
-from aqp_utils.manifest import check_values, ensure_writable, read_manifest, verify
+from aqp_utils.manifest import check_values, read_manifest, verify
 from aqp_utils.repository import (
     FIELD,
     STUDY,

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile as sf
 from IPython.display import HTML
 
-from aqp_utils.audio import SAMPLE_RATE, rms_dbfs
+from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from IPython.display import display
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from aqp_utils import quality
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core import scale
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES
 
 N_FFT = 512  # samples (32 ms)
@@ -24,7 +25,7 @@ DIFFERENCE_DB = 30.0  # range of difference plots, ± dB
 
 _PALETTE = sns.color_palette("colorblind")
 CLASS_COLORS = {"high": _PALETTE[0], "medium": _PALETTE[1], "low": _PALETTE[3]}
-SEVERITY_COLORS = {s: CLASS_COLORS[quality.quality_class(s)] for s in (1, 2, 3)}
+SEVERITY_COLORS = {s: CLASS_COLORS[scale.quality_class(s)] for s in (1, 2, 3)}
 KIND_COLORS = dict(
     zip(KINDS, (_PALETTE[0], _PALETTE[1], _PALETTE[2], _PALETTE[4], _PALETTE[5]), strict=True)
 )
@@ -287,8 +288,8 @@ _MEASURED_ON = {  # source in the table -> name in the legend, colour, marker
 def _measured_points(ax, source, grid, points):
     """Mean ± sd over clips of measured P.862.2, on the scale, at every value of the grid."""
     name, color, marker = _MEASURED_ON[source]
-    per_unit = np.diff(quality.SCALE) / np.diff(quality.P862_2_RANGE)
-    mean, sd = quality.to_scale(points["p862_2_mean"]), per_unit * np.array(points["p862_2_sd"])
+    per_unit = np.diff(scale.SCALE) / np.diff(scale.P862_2_RANGE)
+    mean, sd = scale.to_scale(points["p862_2_mean"]), per_unit * np.array(points["p862_2_sd"])
     label = f"{name}, {points['n_clips']} clips, mean ± sd"
     ax.errorbar(grid, mean, sd, fmt=marker, ms=3.5, lw=0.8, color=color, label=label)
 
@@ -469,7 +470,7 @@ def training_curves(history):
     return fig
 
 
-def confusion(matrix, classes=quality.CLASSES, ax=None):
+def confusion(matrix, classes=scale.CLASSES, ax=None):
     """Confusion matrix with counts; rows true, columns predicted."""
     ax = _axis(ax, figsize=(4, 3.4))
     shares = matrix / np.maximum(np.sum(matrix, axis=1, keepdims=True), 1)

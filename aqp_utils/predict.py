@@ -15,18 +15,17 @@ import pandas as pd
 from tqdm import tqdm
 
 from aqp_utils import calibration, domain, shipped
-from aqp_utils.audio import (
+from aqp_utils.core.audio import (
     ACTIVE_RANGE_DB,
     SAMPLE_RATE,
-    active_mask,
     level_of_training,
     rms_dbfs,
+    without_silent_ends,
 )
+from aqp_utils.core.scale import CLASSES
 from aqp_utils.encoder import load_encoder
-from aqp_utils.feature import MINIMUM_DURATION_S
 from aqp_utils.features import FEATURE_SETS, feature_names
 from aqp_utils.model import DESCRIPTION, load_model
-from aqp_utils.quality import CLASSES
 from aqp_utils.reader_process import read_all
 from aqp_utils.recording_files import find_recordings
 from aqp_utils.recordings import RecordingError, from_waveform
@@ -339,13 +338,6 @@ def _encoder_of(folder, about, device):
             "train again from 03_features."
         )
     return encoder
-
-
-def without_silent_ends(audio):
-    """From the first to the last active sample: how long someone waits before is no quality."""
-    active = np.flatnonzero(active_mask(audio))
-    heard = audio[active[0] : active[-1] + 1]
-    return heard if len(heard) >= MINIMUM_DURATION_S * SAMPLE_RATE else audio
 
 
 def _parts(audio, length):

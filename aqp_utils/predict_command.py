@@ -66,7 +66,7 @@ def check_target(path):
     OSError
         If its folder cannot be written, naming it.
     """
-    from aqp_utils.manifest import ensure_writable
+    from aqp_utils.core.files import ensure_writable
 
     path = Path(path)
     if path.is_dir():
@@ -75,7 +75,7 @@ def check_target(path):
 
 
 def _write(table, path, curve):
-    from aqp_utils.storage import write_csv
+    from aqp_utils.core.files import write_csv
 
     write_csv(path, table.drop(columns="curve", errors="ignore"))
     if curve:

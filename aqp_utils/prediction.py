@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aqp_utils.quality import CLASSES
+from aqp_utils.core.scale import CLASSES
 
 
 class Prediction(NamedTuple):

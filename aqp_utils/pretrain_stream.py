@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from aqp_utils.audio import SAMPLE_RATE, rms_dbfs, set_level_dbfs
+from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs, set_level_dbfs
+from aqp_utils.core.randomness import rng_for
 from aqp_utils.degrade import KINDS, degrade
-from aqp_utils.randomness import rng_for
 from aqp_utils.synth import tone_clip
 from aqp_utils.voice import speech_clip
 

@@ -11,7 +11,7 @@ import librosa
 import numpy as np
 import torch
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 
 N_FFT = 512  # samples (32 ms)
 HOP = 320  # samples (20 ms): two target frames per frame of the encoder

@@ -18,7 +18,7 @@ import pyloudnorm
 from scipy import fft
 from scipy.signal import get_window
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.feature import Feature, checked_signal
 from aqp_utils.loudness import (
     BARK,

@@ -11,8 +11,8 @@ from importlib.util import find_spec
 import numpy as np
 from scipy.signal import chirp, correlate
 
-from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.band_limits import at_rate
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.field_codecs import at_working_level
 from aqp_utils.severity import geometric
 

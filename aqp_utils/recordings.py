@@ -16,8 +16,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from aqp_utils.audio import SAMPLE_RATE
-from aqp_utils.feature import MINIMUM_DURATION_S
+from aqp_utils.core.audio import MINIMUM_DURATION_S, SAMPLE_RATE
 from aqp_utils.wav_header import check_wav_header
 
 RATES_HZ = (4_000, 768_000)  # outside, no recorder works: the header is wrong

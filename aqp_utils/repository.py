@@ -6,9 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from aqp_utils.storage import sha256
-
-PACKAGE = Path(__file__).resolve().parent
+from aqp_utils.core.files import sha256
+from aqp_utils.core.package import PACKAGE
 
 # Folder -> notebook that makes it, in order: the study, and the predictor for the field.
 STUDY = {

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from scipy.signal import fftconvolve
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.severity import blurred, geometric, linear
 
 SPEED_OF_SOUND = 343.0  # m/s

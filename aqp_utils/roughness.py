@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 from scipy import fft
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.loudness import FULL_SCALE_SPL_DB
 
 WINDOW = SAMPLE_RATE // 5  # 0.2 s, so 5 Hz per bin

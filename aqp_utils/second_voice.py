@@ -14,8 +14,8 @@ import numba
 import numpy as np
 from scipy.optimize import brentq
 
-from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.clean_clip import finish_clip, sample_count
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.voice import VOWELS_HZ
 
 HOP = 80  # samples between frames of the envelope: 5 ms

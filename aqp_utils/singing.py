@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.clean_clip import finish_clip, sample_count
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.second_voice import (
     UPPER_FORMANTS_HZ,
     WIDTHS_HZ,

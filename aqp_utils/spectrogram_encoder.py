@@ -14,8 +14,8 @@ import torch
 import torchaudio
 from torch import nn
 
-from aqp_utils.audio import SAMPLE_RATE
-from aqp_utils.storage import atomic
+from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.files import atomic
 
 FILE = "spectrogram.safetensors"
 WINDOWS, HOP, N_FFT = (512, 160), 80, 512  # samples: windows of 32 and 10 ms, every 5 ms

@@ -19,7 +19,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
 
 TIMEOUT_S = 30
 SPEAKER_SCALES = (0.86, 1.3)  # played faster or slower: another vocal tract and another pitch

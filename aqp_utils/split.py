@@ -7,7 +7,7 @@ clips is asked what it remembers, not what it learned.
 import numpy as np
 import pandas as pd
 
-from aqp_utils.randomness import rng_for
+from aqp_utils.core.randomness import rng_for
 
 TRAIN, TEST = "train", "test"
 

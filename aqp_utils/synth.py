@@ -7,7 +7,7 @@ a phrase of notes with onsets and pauses.
 
 import numpy as np
 
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
 
 HIGHEST_PARTIAL_HZ = 7_200  # keep partials clear of the Nyquist frequency
 # Microphone noise of a quiet recording, 56 to 69 dB under the active level: it must stay well under

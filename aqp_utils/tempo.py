@@ -7,7 +7,7 @@ import librosa
 import numba
 import numpy as np
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.degrade import compression
 from aqp_utils.severity import geometric, linear
 

@@ -3,8 +3,8 @@
 import ipywidgets
 
 from aqp_utils import plots
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, set_level_dbfs
 from aqp_utils.controls import beside, slider
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, set_level_dbfs
 from aqp_utils.live_picture import LivePicture, Panel
 from aqp_utils.players import player_table
 from aqp_utils.synth import harmonics, note_envelope, tremolo, vibrato_phase

@@ -6,7 +6,7 @@ import time
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from aqp_utils.storage import atomic
+from aqp_utils.core.files import atomic
 
 
 def save_checkpoint(path, model, optimizer, progress):

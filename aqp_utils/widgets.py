@@ -11,8 +11,10 @@ import ipywidgets
 import numpy as np
 
 from aqp_utils import plots, quality
-from aqp_utils.audio import SAMPLE_RATE, read_wav
 from aqp_utils.controls import bar, beside, dropdown, strength_slider, together, unobserved
+from aqp_utils.core import scale
+from aqp_utils.core.audio import SAMPLE_RATE, read_wav
+from aqp_utils.core.text import number
 from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade
 from aqp_utils.explain_explorer import explain_explorer
 from aqp_utils.feature_table import feature_cells, feature_tables
@@ -20,7 +22,7 @@ from aqp_utils.features import FEATURE_SETS
 from aqp_utils.live_picture import LivePicture, Panel
 from aqp_utils.players import switched_players
 from aqp_utils.predict import Predictor
-from aqp_utils.report_view import number, parameter_text
+from aqp_utils.report_view import parameter_text
 from aqp_utils.tone_lab import tone_lab
 from aqp_utils.your_audio import your_audio
 
@@ -241,7 +243,7 @@ def _truth(kind, parameter, row):
     if row is not None:
         return row["quality"], row["score"]
     score = float(quality.pseudo_pesq(kind, parameter))
-    return str(quality.class_of_score(score)), score
+    return str(scale.class_of_score(score)), score
 
 
 def _stated(what, quality_class, score):

@@ -11,17 +11,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from aqp_utils import domain, plots, recorder
-from aqp_utils.audio import SAMPLE_RATE, level_of_training
 from aqp_utils.controls import bar, beside
+from aqp_utils.core.audio import SAMPLE_RATE, level_of_training, without_silent_ends
+from aqp_utils.core.scale import SCALE
+from aqp_utils.core.text import number
 from aqp_utils.feature_table import feature_cells, feature_tables
 from aqp_utils.features import FEATURE_SETS
 from aqp_utils.live_picture import figure_html
 from aqp_utils.players import player_table
-from aqp_utils.predict import without_silent_ends
-from aqp_utils.quality import SCALE
 from aqp_utils.reader_process import read_all
 from aqp_utils.recordings import RecordingError, extensions
-from aqp_utils.report_view import number
 
 LONGEST_S = 120.0  # scored while someone waits
 SHOWN_AS_RANGE = domain.FAR_Z  # standard deviations from the middle to the end of a bar

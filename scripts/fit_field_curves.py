@@ -18,9 +18,9 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from aqp_utils.core.randomness import rng_for  # noqa: E402
 from aqp_utils.field_damage import ALL_DAMAGES, DAMAGES  # noqa: E402
 from aqp_utils.quality import measured_pesq  # noqa: E402
-from aqp_utils.randomness import rng_for  # noqa: E402
 from aqp_utils.second_voice import harmonic_speech_clip  # noqa: E402
 from aqp_utils.voice import speech_clip  # noqa: E402
 

@@ -28,9 +28,9 @@ from pystoi import stoi
 from scipy.optimize import isotonic_regression
 from tqdm import tqdm
 
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
+from aqp_utils.core.scale import to_scale
 from aqp_utils.degrade import DEGRADATIONS, KINDS, degrade
-from aqp_utils.quality import to_scale
 from aqp_utils.synth import tone_clip
 from aqp_utils.voice import speech_clip
 

@@ -28,7 +28,10 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from aqp_utils.audio import SAMPLE_RATE  # noqa: E402
+from aqp_utils.core.audio import SAMPLE_RATE  # noqa: E402
+from aqp_utils.core.files import atomic, write_json  # noqa: E402
+from aqp_utils.core.randomness import rng_for  # noqa: E402
+from aqp_utils.core.scale import CLASSES, quality_class  # noqa: E402
 from aqp_utils.dataset import FAMILIES, stream_of  # noqa: E402
 from aqp_utils.degrade import KINDS, degrade, sample_parameter  # noqa: E402
 from aqp_utils.encoder import load_encoder  # noqa: E402
@@ -37,10 +40,8 @@ from aqp_utils.environment import versions  # noqa: E402
 from aqp_utils.intervals import difference_interval  # noqa: E402
 from aqp_utils.model import Examples, MultiTaskNet, fit  # noqa: E402
 from aqp_utils.psychoacoustics import psychoacoustic_features  # noqa: E402
-from aqp_utils.quality import CLASSES, pseudo_pesq, quality_class  # noqa: E402
-from aqp_utils.randomness import rng_for  # noqa: E402
+from aqp_utils.quality import pseudo_pesq  # noqa: E402
 from aqp_utils.split import grouped_folds  # noqa: E402
-from aqp_utils.storage import atomic, write_json  # noqa: E402
 
 DURATION_S = 3.0
 N_FOLDS = 5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aqp_utils import codecs
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.degrade import si_sdr_db
 from aqp_utils.voice import speech_clip
 

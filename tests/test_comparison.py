@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from aqp_utils.comparison import differences, per_seed, summary
+from aqp_utils.core.scale import CLASSES
 from aqp_utils.metrics import clip_metrics
-from aqp_utils.quality import CLASSES
 
 
 def condition(name, noise, seeds=3, experiment="inputs"):

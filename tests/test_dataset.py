@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from aqp_utils import dataset, measure, quality
-from aqp_utils.audio import SAMPLE_RATE, read_wav
+from aqp_utils.core import scale
+from aqp_utils.core.audio import SAMPLE_RATE, read_wav
 from aqp_utils.degrade import KINDS, SEVERITY_RANGES
 
 SEVERITIES = (1, 2, 3)
@@ -36,9 +37,7 @@ def test_labels_follow_severity_and_parameter(study):
         low, high = sorted(SEVERITY_RANGES[row.kind][row.severity])
         assert low <= row.parameter <= high
         assert row.score == quality.pseudo_pesq(row.kind, row.parameter)
-        assert (
-            row.quality == quality.quality_class(row.severity) == quality.class_of_score(row.score)
-        )
+        assert row.quality == scale.quality_class(row.severity) == scale.class_of_score(row.score)
     falling = clips.sort_values("severity").groupby("source")["score"]
     assert falling.apply(lambda s: s.is_monotonic_decreasing).all()
 
@@ -68,7 +67,7 @@ def test_measured_labels_are_on_the_scale(tmp_path):
     clips = dataset.make_degraded(tmp_path / "02_degraded", plan, "measured", seed=0)
     assert clips["score"].is_monotonic_decreasing
     assert clips["score"].between(1.0, 4.5).all()
-    assert (clips["quality"] == quality.class_of_score(clips["score"])).all()
+    assert (clips["quality"] == scale.class_of_score(clips["score"])).all()
 
 
 def test_every_clip_got_what_was_asked(study):

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aqp_utils import measure
-from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.core.randomness import rng_for
 from aqp_utils.degrade import (
     DEGRADATIONS,
     KINDS,
@@ -19,7 +20,6 @@ from aqp_utils.degrade import (
     sample_parameter,
     si_sdr_db,
 )
-from aqp_utils.randomness import rng_for
 from aqp_utils.synth import tone_clip
 
 

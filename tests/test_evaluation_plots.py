@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from aqp_utils import evaluation_plots
-from aqp_utils.quality import CLASSES
+from aqp_utils.core.scale import CLASSES
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from aqp_utils import field_clips, field_recipe, field_sources, repository
+from aqp_utils.core.scale import class_of_score, to_scale
 from aqp_utils.field_clips import kind_of, load_clips, make_clips, split_by_speaker
 from aqp_utils.field_recipe import VERSIONS, make_source
-from aqp_utils.quality import class_of_score, to_scale
 
 pytest.importorskip("pesq")
 

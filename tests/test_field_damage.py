@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import butter, correlate, sosfilt
 
 from aqp_utils import band_limits, clippers, field_noise, packet_loss, rooms, tempo
-from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
 from aqp_utils.degrade import si_sdr_db
 from aqp_utils.dynamics import limited
 from aqp_utils.field_codecs import through_file, waveform_codecs

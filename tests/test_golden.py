@@ -5,8 +5,8 @@ import pytest
 from tiny_predictor import save_predictor
 
 from aqp_utils import golden, shipped
+from aqp_utils.core.files import sha256
 from aqp_utils.predict import Predictor
-from aqp_utils.storage import sha256
 
 LARGEST_MB = 60
 

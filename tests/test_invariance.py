@@ -7,7 +7,7 @@ import pytest
 from tiny_predictor import save_predictor, voice_like
 
 from aqp_utils import invariance
-from aqp_utils.audio import SAMPLE_RATE, rms_dbfs
+from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs
 from aqp_utils.invariance import CHANGES, Change
 from aqp_utils.predict import Predictor
 from aqp_utils.recordings import from_waveform

@@ -7,9 +7,9 @@ import fake_series
 import pytest
 
 from aqp_utils import repository
+from aqp_utils.core.files import write_json
 from aqp_utils.lock import RunError
 from aqp_utils.manifest import Stage, verify
-from aqp_utils.storage import write_json
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from sklearn import metrics as reference
 from sklearn.linear_model import LinearRegression
 
 from aqp_utils import metrics
-from aqp_utils.quality import CLASSES
+from aqp_utils.core.scale import CLASSES
 
 
 @pytest.fixture

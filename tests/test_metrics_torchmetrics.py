@@ -6,7 +6,7 @@ import torch
 from torchmetrics import functional as reference
 
 from aqp_utils import metrics
-from aqp_utils.quality import CLASSES
+from aqp_utils.core.scale import CLASSES
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,12 @@ import psutil
 import pytest
 
 from aqp_utils import cli, execution, parameters, pipeline, repository
+from aqp_utils.core import package
 from aqp_utils.execution import NotebookError, Relay
 from aqp_utils.lock import RunError
 
 NAMES = ["01_synthesize", "02_degrade", "03_features", "04_train", "05_evaluate"]
-PACKAGE = Path(repository.PACKAGE)
+PACKAGE = Path(package.PACKAGE)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aqp_utils import plots
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.degrade import KINDS
 
 

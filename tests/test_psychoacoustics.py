@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aqp_utils.audio import SAMPLE_RATE, set_level_dbfs, write_wav
+from aqp_utils.core.audio import SAMPLE_RATE, set_level_dbfs, write_wav
 from aqp_utils.features import FEATURE_SETS, extract, extract_one, feature_names
 from aqp_utils.loudness import FULL_SCALE_SPL_DB, loudness_over_time, stationary_loudness
 from aqp_utils.psychoacoustics import (

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.spectrogram_encoder import FLOOR, N_MELS, SpectrogramEncoder
 from aqp_utils.voice import speech_clip
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from aqp_utils import field_sources, speech_synthesizers
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
 from aqp_utils.speech_synthesizers import random_text, synthesized_speech, synthesizers
 
 PROGRAMS = tuple(speech_synthesizers.COMMANDS)

@@ -13,7 +13,7 @@ from speech_measures import (
     octave_power,
 )
 
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
 from aqp_utils.voice import speech_clip
 
 

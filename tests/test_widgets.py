@@ -15,7 +15,7 @@ import soundfile as sf
 from tiny_predictor import save_predictor, voice_like
 
 from aqp_utils import recorder, tone_lab, widgets, your_audio
-from aqp_utils.audio import read_wav
+from aqp_utils.core.audio import read_wav
 from aqp_utils.explore import explorers, find_predictor
 from aqp_utils.feature_table import feature_label, feature_tables
 from aqp_utils.predict import Predictor

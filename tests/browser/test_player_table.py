@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aqp_utils.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.players import FORMATS, player_table, switched_players
 
 

@@ -13,6 +13,7 @@ SAMPLE_RATE = 16_000  # Hz; what Wav2Vec2 and P.862.2 expect
 ACTIVE_LEVEL_DBFS = -26.0  # level of the active part of a clean clip (ITU-T P.56 practice)
 FRAME_S = 0.02  # frame of the activity detector
 ACTIVE_RANGE_DB = 40.0  # frames this far under the loudest one count as pause
+MINIMUM_DURATION_S = 0.25
 
 
 def rms_dbfs(audio):
@@ -84,3 +85,10 @@ def read_wav(path):
             f"{path}: {sample_rate} Hz, {audio.ndim} axis/axes; a clip is mono at {SAMPLE_RATE} Hz."
         )
     return audio
+
+
+def without_silent_ends(audio):
+    """From the first to the last active sample: how long someone waits before is no quality."""
+    active = np.flatnonzero(active_mask(audio))
+    heard = audio[active[0] : active[-1] + 1]
+    return heard if len(heard) >= MINIMUM_DURATION_S * SAMPLE_RATE else audio
