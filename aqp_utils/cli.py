@@ -55,7 +55,7 @@ def _run(name, rest):
     module.add_arguments(parser)
     arguments = parser.parse_args(rest)
     from aqp_utils.execution import NotebookError
-    from aqp_utils.lock import RunError
+    from aqp_utils.runs.lock import RunError
 
     try:
         return module.run(arguments)

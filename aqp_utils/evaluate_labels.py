@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from aqp_utils import environment
 from aqp_utils.core.files import atomic, sha256, write_csv, write_json, write_text
 from aqp_utils.core.text import interval_text
 from aqp_utils.evaluation import plain
@@ -26,6 +25,7 @@ from aqp_utils.peers import available_peers, peer_columns, peer_scores
 from aqp_utils.predict import TABLE_COLUMNS
 from aqp_utils.reader_process import read_all
 from aqp_utils.recordings import Recording
+from aqp_utils.runs import environment
 
 OURS = "predicted_score"
 FEWEST = 3  # clips: a line through two fits always

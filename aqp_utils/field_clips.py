@@ -20,7 +20,7 @@ from aqp_utils.core.scale import class_of_score, to_scale
 from aqp_utils.field_damage import ALL_DAMAGES, DAMAGES
 from aqp_utils.field_recipe import make_source
 from aqp_utils.field_sources import shares
-from aqp_utils.repository import code_behind
+from aqp_utils.runs.code import code_behind
 
 SOURCES_PER_SHARD = 10
 PARTS = ("train", "validation", "test")

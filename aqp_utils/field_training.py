@@ -33,7 +33,7 @@ from aqp_utils.metrics import pearson, spearman
 from aqp_utils.microphone import random_response
 from aqp_utils.network import MultiTaskNet
 from aqp_utils.prediction import Prediction
-from aqp_utils.repository import code_behind
+from aqp_utils.runs.code import code_behind
 from aqp_utils.spectrogram_encoder import SpectrogramEncoder
 from aqp_utils.training_state import Clock, load_checkpoint, save_checkpoint
 

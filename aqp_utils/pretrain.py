@@ -21,7 +21,6 @@ from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.files import sha256_of_files, write_csv, write_json
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.embedded_encoder import SHAPE
-from aqp_utils.environment import describe, processor_name
 from aqp_utils.pretrain_targets import (
     FRAMES_PER_STEP,
     N_MELS,
@@ -31,6 +30,7 @@ from aqp_utils.pretrain_targets import (
     encoder_frames,
     unit_variance,
 )
+from aqp_utils.runs.environment import describe, processor_name
 from aqp_utils.training_state import Clock, load_checkpoint, save_checkpoint
 
 BATCHES, SETTING_UP = 5, 6  # addresses of random streams; 0 to 4 are the versions of a source

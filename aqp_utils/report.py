@@ -24,10 +24,10 @@ from aqp_utils.core.audio import SAMPLE_RATE, read_wav
 from aqp_utils.core.files import write_text
 from aqp_utils.core.scale import CLASSES
 from aqp_utils.core.text import number
-from aqp_utils.manifest import MANIFEST
 from aqp_utils.players import FORMATS, audio_data_uri
 from aqp_utils.report_checks import check_tables
-from aqp_utils.repository import STUDY
+from aqp_utils.runs.notebooks import STUDY
+from aqp_utils.runs.stage import MANIFEST
 
 N_PLAYERS = 100  # clips with players; keeps the page of a large run near 5 MB
 COLORMAP_STEPS = 32  # the page interpolates between them

@@ -36,11 +36,11 @@ from aqp_utils.dataset import FAMILIES, stream_of  # noqa: E402
 from aqp_utils.degrade import KINDS, degrade, sample_parameter  # noqa: E402
 from aqp_utils.encoder import load_encoder  # noqa: E402
 from aqp_utils.encoder_catalog import EMBEDDED_FOLDER  # noqa: E402
-from aqp_utils.environment import versions  # noqa: E402
 from aqp_utils.intervals import difference_interval  # noqa: E402
 from aqp_utils.model import Examples, MultiTaskNet, fit  # noqa: E402
 from aqp_utils.psychoacoustics import psychoacoustic_features  # noqa: E402
 from aqp_utils.quality import pseudo_pesq  # noqa: E402
+from aqp_utils.runs.environment import versions  # noqa: E402
 from aqp_utils.split import grouped_folds  # noqa: E402
 
 DURATION_S = 3.0

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from aqp_utils import checkpoint
+from aqp_utils.runs import checkpoint
 
 KEYS = [f"clip{i}" for i in range(10)]
 

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils import field_clips, field_recipe, field_sources, repository
+from aqp_utils import field_clips, field_recipe, field_sources
 from aqp_utils.core.scale import class_of_score, to_scale
 from aqp_utils.field_clips import kind_of, load_clips, make_clips, split_by_speaker
 from aqp_utils.field_recipe import VERSIONS, make_source
+from aqp_utils.runs import code
 
 pytest.importorskip("pesq")
 
@@ -95,6 +96,6 @@ def test_the_key_changes_with_seed_voices_and_code(monkeypatch):
 
 
 def test_the_recipe_includes_what_makes_clips_and_not_what_learns_from_them():
-    behind = repository._imported("field_recipe", set())
+    behind = code._imported("field_recipe", set())
     assert {"field_damage", "field_sources", "quality", "voice", "roughness"} <= behind
     assert not {"network", "field_training", "predict", "plots", "repository"} & behind

@@ -14,7 +14,7 @@ import pytest
 
 from aqp_utils.core.files import write_csv
 from aqp_utils.dataset import make_clean
-from aqp_utils.manifest import Stage
+from aqp_utils.runs.stage import Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 

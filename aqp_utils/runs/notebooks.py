@@ -1,12 +1,9 @@
 """Where the notebooks are, and what is in them."""
 
 import ast
-import functools
-import hashlib
 import json
 from pathlib import Path
 
-from aqp_utils.core.files import sha256
 from aqp_utils.core.package import PACKAGE
 
 # Folder -> notebook that makes it, in order: the study, and the predictor for the field.
@@ -89,54 +86,3 @@ def declared_parameters(path):
                 f"{path}: line {statement.lineno} of the parameters cell is no NAME = literal."
             ) from error
     return values
-
-
-def code_sha256(folder_name, root=None):
-    """SHA-256 of the code that makes `folder_name`: its notebook's code cells and this package."""
-    digest = hashlib.sha256(_package_sha256().encode())
-    for source, _ in code_cells(notebook_path(folder_name, root)):
-        digest.update(source.encode() + b"\0")
-    return digest.hexdigest()
-
-
-def code_behind(module):
-    """SHA-256 of a module of this package and of all that it imports from it, directly or not.
-
-    Parameters
-    ----------
-    module : str
-        Such as "field_clips".
-    """
-    digest = hashlib.sha256()
-    for name in sorted(_imported(module, set())):
-        digest.update(f"{name} {sha256(PACKAGE / f'{name}.py')}\n".encode())
-    return digest.hexdigest()
-
-
-def _imported(module, seen):
-    """Names of `module` and of what it imports from this package, `seen` included."""
-    if module in seen or not (PACKAGE / f"{module}.py").is_file():
-        return seen
-    seen.add(module)
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE.name):
-            names = [alias.name for alias in node.names]
-            for name in [node.module.rpartition(".")[2], *names]:
-                _imported(name, seen)
-    return seen
-
-
-def _package_sha256():
-    files = (p for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        status = path.stat()
-        content = _unchanged_sha256(path, status.st_mtime_ns, status.st_size)
-        digest.update(f"{path.relative_to(PACKAGE).as_posix()} {content}\n".encode())
-    return digest.hexdigest()
-
-
-@functools.cache
-def _unchanged_sha256(path, mtime_ns, size):
-    """SHA-256 of a source file, read again only if its time or size changed."""
-    return sha256(path)

@@ -11,10 +11,11 @@ import shutil
 import time
 from pathlib import Path
 
-from aqp_utils import environment, parameters
 from aqp_utils.core.files import ensure_writable, sha256, write_json
-from aqp_utils.lock import RunError, RunLock
-from aqp_utils.repository import NOTEBOOKS, code_sha256
+from aqp_utils.runs import environment, parameters
+from aqp_utils.runs.code import code_sha256
+from aqp_utils.runs.lock import RunError, RunLock
+from aqp_utils.runs.notebooks import NOTEBOOKS
 
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"  # resumable work inside a stage's folder; no output of it
