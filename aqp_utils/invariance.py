@@ -17,7 +17,7 @@ from aqp_utils.core.audio import (
     level_of_training,
     without_silent_ends,
 )
-from aqp_utils.recordings import FAR_OVER, from_waveform
+from aqp_utils.recordings.reading import FAR_OVER, from_waveform
 
 WORTH_A_WORD = 0.1  # mean |change| of the score
 SILENCE_S = 1.0

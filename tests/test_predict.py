@@ -15,7 +15,7 @@ from tiny_predictor import RATE, save_predictor, voice_like
 from aqp_utils import domain, predict, predict_command, shipped
 from aqp_utils.calibration import interval, residual_quantiles
 from aqp_utils.predict import Predictor
-from aqp_utils.recordings import RecordingError, from_waveform
+from aqp_utils.recordings.reading import RecordingError, from_waveform
 
 
 def errors_of_a_predictor(n=400, seed=0):

@@ -17,7 +17,7 @@ import soundfile as sf
 import soxr
 
 from aqp_utils.core.audio import MINIMUM_DURATION_S, SAMPLE_RATE
-from aqp_utils.wav_header import check_wav_header
+from aqp_utils.recordings.wav_header import check_wav_header
 
 RATES_HZ = (4_000, 768_000)  # outside, no recorder works: the header is wrong
 MOST_CHANNELS = 64  # seventh-order ambisonics

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from aqp_utils.recordings import extensions
+from aqp_utils.recordings.reading import extensions
 
 
 class Found(NamedTuple):

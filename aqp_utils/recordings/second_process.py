@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aqp_utils.recordings import Recording, RecordingError, read_recording
+from aqp_utils.core.package import PACKAGE
+from aqp_utils.recordings.reading import Recording, RecordingError, read_recording
 
 PATIENCE_S = 20.0  # without a sign of life; a block of audio takes well under a second
 
@@ -61,7 +62,7 @@ class _Reader:
     """The second process and the thread that listens to it."""
 
     def __init__(self):
-        package = str(Path(__file__).parents[1])
+        package = str(PACKAGE.parent)
         search = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__ if __name__ != "__main__" else __spec__.name],

@@ -12,8 +12,8 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 import pandas as pd
 
-from aqp_utils.recording_files import recordings_in
-from aqp_utils.recordings import extensions
+from aqp_utils.recordings.folders import recordings_in
+from aqp_utils.recordings.reading import extensions
 
 FILE_COLUMNS = (
     "filepath_deg", "wav_path", "filename_deg", "degraded", "deg", "filepath", "file_path",
