@@ -14,7 +14,7 @@ COMMANDS = {
     "run": ("aqp_utils.run_command", "run the five notebooks, 01 to 05"),
     "predict": ("aqp_utils.predict_command", "score recordings: class, score, interval"),
     "evaluate": ("aqp_utils.evaluate_command", "measure agreement with labelled recordings"),
-    "encoders": ("aqp_utils.encoder_catalog", "list the encoders that can be used here"),
+    "encoders": ("aqp_utils.encoders.catalog", "list the encoders that can be used here"),
 }
 
 USER_ERROR = 2

@@ -4,7 +4,7 @@ import numpy as np
 
 from aqp_utils.core.audio import read_wav
 from aqp_utils.core.files import sha256
-from aqp_utils.features import extract
+from aqp_utils.features.sets import extract
 from aqp_utils.runs.checkpoint import map_chunks
 
 _CHUNK = 40  # clips per checkpoint

@@ -29,12 +29,12 @@ from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.files import atomic, write_csv, write_json
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.core.scale import CLASSES, SCALE
+from aqp_utils.encoders.spectrogram import SpectrogramEncoder
 from aqp_utils.metrics import pearson, spearman
 from aqp_utils.microphone import random_response
 from aqp_utils.network import MultiTaskNet
 from aqp_utils.prediction import Prediction
 from aqp_utils.runs.code import code_behind
-from aqp_utils.spectrogram_encoder import SpectrogramEncoder
 from aqp_utils.training_state import Clock, load_checkpoint, save_checkpoint
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"

@@ -9,9 +9,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from aqp_utils import encoder_catalog, execution
+from aqp_utils import execution
 from aqp_utils.core.files import ensure_writable
 from aqp_utils.core.text import interval_text
+from aqp_utils.encoders import catalog
 from aqp_utils.runs import parameters
 from aqp_utils.runs.code import code_sha256
 from aqp_utils.runs.lock import RunError, RunLock
@@ -134,7 +135,7 @@ def check_possible(tasks):
     """
     values = _all_values(tasks)
     if values.get("ENCODER", "auto") != "auto":
-        encoder_catalog.resolve(values["ENCODER"])
+        catalog.resolve(values["ENCODER"])
     measured = values.get("LABEL") == "measured" or "N_SOURCES" in values
     if measured and importlib.util.find_spec("pesq") is None:
         what = "LABEL = 'measured'" if "LABEL" in values else "the preset field"

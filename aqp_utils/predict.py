@@ -23,13 +23,13 @@ from aqp_utils.core.audio import (
     without_silent_ends,
 )
 from aqp_utils.core.scale import CLASSES
-from aqp_utils.encoder import load_encoder
-from aqp_utils.features import FEATURE_SETS, feature_names
+from aqp_utils.encoders.spectrogram import load_spectrogram_encoder
+from aqp_utils.encoders.wav2vec2 import load_encoder
+from aqp_utils.features.sets import FEATURE_SETS, feature_names
 from aqp_utils.model import DESCRIPTION, load_model
 from aqp_utils.recordings.folders import find_recordings
 from aqp_utils.recordings.reading import RecordingError, from_waveform
 from aqp_utils.recordings.second_process import read_all
-from aqp_utils.spectrogram_encoder import load_spectrogram_encoder
 
 CLIP_S = 3.0  # length of the training clips where model.json does not say
 CURVE_HOP_S = 1.0

@@ -20,7 +20,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.files import sha256_of_files, write_csv, write_json
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.embedded_encoder import SHAPE
+from aqp_utils.encoders.embedded import SHAPE
 from aqp_utils.pretrain_targets import (
     FRAMES_PER_STEP,
     N_MELS,

@@ -18,7 +18,7 @@ from aqp_utils.core.text import number
 from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade
 from aqp_utils.explain_explorer import explain_explorer
 from aqp_utils.feature_table import feature_cells, feature_tables
-from aqp_utils.features import FEATURE_SETS
+from aqp_utils.features.sets import FEATURE_SETS
 from aqp_utils.live_picture import LivePicture, Panel
 from aqp_utils.players import switched_players
 from aqp_utils.predict import Predictor

@@ -16,7 +16,7 @@ from aqp_utils.core.audio import SAMPLE_RATE, level_of_training, without_silent_
 from aqp_utils.core.scale import SCALE
 from aqp_utils.core.text import number
 from aqp_utils.feature_table import feature_cells, feature_tables
-from aqp_utils.features import FEATURE_SETS
+from aqp_utils.features.sets import FEATURE_SETS
 from aqp_utils.live_picture import figure_html
 from aqp_utils.players import player_table
 from aqp_utils.recordings.reading import RecordingError, extensions

@@ -9,7 +9,7 @@ from tiny_predictor import RATE, save_predictor, voice_like
 
 from aqp_utils import explain
 from aqp_utils.core.audio import rms_dbfs
-from aqp_utils.features import feature_names
+from aqp_utils.features.sets import feature_names
 from aqp_utils.model import MultiTaskNet, QualityModel
 from aqp_utils.predict import Predictor
 

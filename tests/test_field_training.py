@@ -11,7 +11,8 @@ from aqp_utils import field_training
 from aqp_utils.core.audio import SAMPLE_RATE, level_of_training
 from aqp_utils.core.scale import class_of_score
 from aqp_utils.degrade import add_noise
-from aqp_utils.encoder import load_encoder
+from aqp_utils.encoders.wav2vec2 import load_encoder
+from aqp_utils.features.psychoacoustics import psychoacoustic_features
 from aqp_utils.field_clips import FieldClips
 from aqp_utils.field_predictor import export
 from aqp_utils.field_training import (
@@ -27,7 +28,6 @@ from aqp_utils.field_training import (
     train,
 )
 from aqp_utils.predict import Predictor
-from aqp_utils.psychoacoustics import psychoacoustic_features
 from aqp_utils.synth import tone_clip
 
 N_SOURCES, SCORES = 20, (4.5, 3.0, 1.2)

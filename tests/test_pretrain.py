@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from aqp_utils import embedded_encoder, pretrain
+from aqp_utils import pretrain
 from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.degrade import SEVERITY_RANGES, add_noise
-from aqp_utils.encoder import load_encoder, normalized
+from aqp_utils.encoders import embedded
+from aqp_utils.encoders.wav2vec2 import load_encoder, normalized
 from aqp_utils.pretrain import Pretrainer, Settings, draw_batch, draw_mask
 from aqp_utils.pretrain_stream import PARAMETER_RANGES, VERSIONS, build_pool, damaged, tilted
 from aqp_utils.pretrain_targets import LogMel, clip_statistics, difference, unit_variance
 
 RNG = np.random.default_rng(0)
 QUICK = Settings(steps=4, batch_size=2, warmup=2, crop_s=1.0)
-SHAPE = embedded_encoder.SHAPE | {
+SHAPE = embedded.SHAPE | {
     "hidden_size": 48,
     "intermediate_size": 32,
     "num_hidden_layers": 1,

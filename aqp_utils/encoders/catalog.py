@@ -4,7 +4,6 @@ Only safetensors files are ever read. A pickle checkpoint can run code when it i
 refused whatever its origin. Nothing in this module imports torch, so looking is cheap.
 """
 
-import argparse
 import functools
 import json
 import os
@@ -15,8 +14,10 @@ import urllib.request
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from aqp_utils.core.package import ASSETS
+
 HUB_DEFAULT = "facebook/wav2vec2-base"
-EMBEDDED_FOLDER = Path(__file__).parent / "assets" / "encoder"
+EMBEDDED_FOLDER = ASSETS / "encoder"
 MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")
 HUB_WAIT_S = 4.0  # a name is decided within this time even where packets vanish
 CONVERSION_BOT = "SFconvertbot"  # the hub's own safetensors converter
@@ -319,7 +320,7 @@ def _row(name, measure):
             row |= {"layers": config["num_hidden_layers"], "hidden": config["hidden_size"]}
         row["where"] = weights.where if weights else "made from a seed"
         if measure:
-            from aqp_utils.encoder import load_encoder
+            from aqp_utils.encoders.wav2vec2 import load_encoder
 
             encoder = load_encoder(name, hidden_size=None, verbose=False)
             row |= {"layers": encoder.n_layers, "hidden": encoder.hidden_size}
@@ -346,9 +347,3 @@ def run(args):
     for _, row in table[table.problem != ""].iterrows():
         print(f"{row['name']}: {row.problem}")
     return 0
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m aqp_utils encoders", description=__doc__)
-    add_arguments(parser)
-    raise SystemExit(run(parser.parse_args()))

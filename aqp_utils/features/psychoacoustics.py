@@ -19,15 +19,15 @@ from scipy import fft
 from scipy.signal import get_window
 
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.feature import Feature, checked_signal
-from aqp_utils.loudness import (
+from aqp_utils.features.feature import Feature, checked_signal
+from aqp_utils.features.loudness import (
     BARK,
     BARK_STEP,
     FRAME_RATE_HZ,
     loudness_over_time,
     stationary_loudness,
 )
-from aqp_utils.roughness import HALF_BARK_HZ, roughness_asper
+from aqp_utils.features.roughness import HALF_BARK_HZ, roughness_asper
 
 LUFS_FLOOR = -70.0  # absolute gate of BS.1770: nothing quieter is measured
 HNR_LIMIT_DB = 40.0  # what the windowed autocorrelation can resolve (Boersma 1993)

@@ -1,8 +1,8 @@
 """Wav2Vec2 as a frozen feature extractor: load one, embed clips.
 
 Any Wav2Vec2, HuBERT or WavLM works: from the model hub, from a folder, or the small one that ships
-with this package. `aqp_utils.encoder_catalog` finds the files, `aqp_utils.embedded_encoder` and
-`aqp_utils.transformers_encoder` build the model; this module turns audio into vectors.
+with this package. `aqp_utils.encoders.catalog` finds the files, `aqp_utils.encoders.embedded` and
+`aqp_utils.encoders.hub` build the model; this module turns audio into vectors.
 """
 
 import hashlib
@@ -11,12 +11,12 @@ from collections import defaultdict
 import numpy as np
 import torch
 
-from aqp_utils import embedded_encoder
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.files import sha256_of_files
-from aqp_utils.encoder_catalog import EncoderError, resolve
+from aqp_utils.encoders import embedded
+from aqp_utils.encoders.catalog import EncoderError, resolve
 
-EMBEDDING_SIZE = embedded_encoder.SHAPE["hidden_size"]  # 768, as wav2vec2-base
+EMBEDDING_SIZE = embedded.SHAPE["hidden_size"]  # 768, as wav2vec2-base
 POOLINGS = ("mean", "mean+std")
 
 
@@ -180,16 +180,16 @@ def _model_of(name, weights):
     """Model, sha256 of its weights and the layer it is best read at."""
     if name == "embedded":
         sha256 = sha256_of_files(weights.files)
-        model, card = embedded_encoder.load_model(weights, sha256)
+        model, card = embedded.load_model(weights, sha256)
         return model, sha256, card["default_layer"]
     # Takes seconds to import, and what ships does without.
-    from aqp_utils import transformers_encoder
+    from aqp_utils.encoders import hub
 
     if weights is None:
-        model = transformers_encoder.random_encoder()
+        model = hub.random_encoder()
         sha256 = sha256_of_parameters(model)
     else:
-        model = transformers_encoder.load_model(weights, name)
+        model = hub.load_model(weights, name)
         sha256 = sha256_of_files(weights.files)
     return model, sha256, model.config.num_hidden_layers // 2
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import fft
 
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.loudness import FULL_SCALE_SPL_DB
+from aqp_utils.features.loudness import FULL_SCALE_SPL_DB
 
 WINDOW = SAMPLE_RATE // 5  # 0.2 s, so 5 Hz per bin
 N_CHANNELS = 47

@@ -7,8 +7,8 @@ from joblib import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
-from aqp_utils import classic, psychoacoustics
 from aqp_utils.core.audio import read_wav
+from aqp_utils.features import classic, psychoacoustics
 
 FEATURE_SETS = {
     "psychoacoustic": (psychoacoustics.FEATURES, psychoacoustics.psychoacoustic_features),

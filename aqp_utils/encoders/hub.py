@@ -1,7 +1,7 @@
 """Wav2Vec2, HuBERT and WavLM as `transformers` builds them: checked weights, or random ones.
 
 Importing this module takes seconds, because `transformers` does; the encoder that ships with this
-package is built without it, in `aqp_utils.embedded_encoder`.
+package is built without it, in `aqp_utils.encoders.embedded`.
 """
 
 import json
@@ -17,8 +17,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from aqp_utils.embedded_encoder import SHAPE
-from aqp_utils.encoder_catalog import EncoderError
+from aqp_utils.encoders.catalog import EncoderError
+from aqp_utils.encoders.embedded import SHAPE
 
 CLASSES_OF_TYPE = {
     "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model),

@@ -8,7 +8,7 @@ import librosa
 import numpy as np
 
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.feature import Feature, checked_signal
+from aqp_utils.features.feature import Feature, checked_signal
 
 N_FFT = 1024  # 64 ms
 HOP = 256  # 16 ms

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torchaudio.models import wav2vec2_model
 
-from aqp_utils.encoder_catalog import EncoderError
+from aqp_utils.encoders.catalog import EncoderError
 
 # Three wide convolutions instead of seven narrow ones: 40 ms per frame (25 Hz) and a sixteenth of
 # wav2vec2-base's work. Layer norm in the convolutions ignores what was padded (group norm does
