@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from aqp_utils.core.scale import CLASSES, SCALE
-from aqp_utils.prediction import Prediction
+from aqp_utils.model.prediction import Prediction
 
 ALPHAS = np.logspace(-1, 5, 7)  # ridge penalties tried; inputs have unit variance
 FOLDS = 5  # of the search for the penalty

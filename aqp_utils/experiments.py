@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from aqp_utils.core.scale import CLASSES, SCALE, class_indices
-from aqp_utils.network import Examples, MultiTaskNet, fit
-from aqp_utils.prediction import Prediction, prediction_table
+from aqp_utils.model.network import Examples, MultiTaskNet, fit
+from aqp_utils.model.prediction import Prediction, prediction_table
 from aqp_utils.split import TEST, TRAIN, check_disjoint, grouped_split
 
 FUSED = "psychoacoustic + embedding"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aqp_utils import plots, widgets
-from aqp_utils.model import DESCRIPTION
+from aqp_utils.model.saved import DESCRIPTION
 from aqp_utils.predict import Predictor
 from aqp_utils.synth import tone_clip
 from aqp_utils.voice import speech_clip

@@ -9,7 +9,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from aqp_utils.calibration import residual_quantiles
 from aqp_utils.core.files import sha256, write_json
 from aqp_utils.encoders.spectrogram import FILE as SPECTROGRAM
 from aqp_utils.encoders.spectrogram import save_spectrogram_encoder
@@ -17,7 +16,8 @@ from aqp_utils.features.sets import feature_names
 from aqp_utils.field_recipe import FEATURE_SET
 from aqp_utils.field_sources import OTHER_THAN_SPEECH
 from aqp_utils.field_training import predict
-from aqp_utils.model import save_model
+from aqp_utils.model.conformal import residual_quantiles
+from aqp_utils.model.saved import save_model
 from aqp_utils.shipped import CARD
 
 SCALER_CLIPS = 2_000

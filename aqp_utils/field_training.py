@@ -32,8 +32,8 @@ from aqp_utils.core.scale import CLASSES, SCALE
 from aqp_utils.encoders.spectrogram import SpectrogramEncoder
 from aqp_utils.metrics import pearson, spearman
 from aqp_utils.microphone import random_response
-from aqp_utils.network import MultiTaskNet
-from aqp_utils.prediction import Prediction
+from aqp_utils.model.network import MultiTaskNet
+from aqp_utils.model.prediction import Prediction
 from aqp_utils.runs.code import code_behind
 from aqp_utils.training_state import Clock, load_checkpoint, save_checkpoint
 

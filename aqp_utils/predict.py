@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from aqp_utils import calibration, domain, shipped
+from aqp_utils import domain, shipped
 from aqp_utils.core.audio import (
     ACTIVE_RANGE_DB,
     SAMPLE_RATE,
@@ -26,7 +26,8 @@ from aqp_utils.core.scale import CLASSES
 from aqp_utils.encoders.spectrogram import load_spectrogram_encoder
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.sets import FEATURE_SETS, feature_names
-from aqp_utils.model import DESCRIPTION, load_model
+from aqp_utils.model import conformal
+from aqp_utils.model.saved import DESCRIPTION, load_model
 from aqp_utils.recordings.folders import find_recordings
 from aqp_utils.recordings.reading import RecordingError, from_waveform
 from aqp_utils.recordings.second_process import read_all
@@ -231,7 +232,7 @@ class Predictor:
             quality=CLASSES[int(probabilities.argmax())],
             probabilities=dict(zip(CLASSES, map(float, probabilities), strict=True)),
             score=score,
-            interval=calibration.interval(self.calibration, score) if self.calibration else None,
+            interval=conformal.interval(self.calibration, score) if self.calibration else None,
             duration_s=recording.duration_s,
             curve=self._curve(_every_second(audio, length), floor_dbfs) if curve else None,
             domain=outside,

@@ -13,7 +13,7 @@ import soundfile as sf
 from tiny_predictor import RATE, save_predictor, voice_like
 
 from aqp_utils import domain, predict, predict_command, shipped
-from aqp_utils.calibration import interval, residual_quantiles
+from aqp_utils.model.conformal import interval, residual_quantiles
 from aqp_utils.predict import Predictor
 from aqp_utils.recordings.reading import RecordingError, from_waveform
 

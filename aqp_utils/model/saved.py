@@ -16,20 +16,8 @@ from safetensors import SafetensorError
 
 from aqp_utils.core.files import atomic, write_json
 from aqp_utils.core.scale import CLASSES, SCALE
-from aqp_utils.network import Examples, MultiTaskNet, fit, train
-from aqp_utils.prediction import Prediction, prediction_table
-
-__all__ = [
-    "Examples",
-    "MultiTaskNet",
-    "Prediction",
-    "QualityModel",
-    "fit",
-    "load_model",
-    "prediction_table",
-    "save_model",
-    "train",
-]
+from aqp_utils.model.network import MultiTaskNet
+from aqp_utils.model.prediction import Prediction
 
 FORMAT = 1  # of model.json
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
