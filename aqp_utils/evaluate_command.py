@@ -39,7 +39,7 @@ def run(arguments):
     # These take seconds to import; wrong arguments are told before.
     from aqp_utils.core.files import ensure_writable, sha256
     from aqp_utils.evaluate_labels import as_text, evaluate
-    from aqp_utils.predict import Predictor
+    from aqp_utils.predict.predictor import Predictor
     from aqp_utils.recordings.label_tables import read_labels
 
     path = Path(arguments.labels)

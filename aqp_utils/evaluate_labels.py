@@ -22,7 +22,7 @@ from aqp_utils.evaluation import plain
 from aqp_utils.intervals import bootstrap_interval
 from aqp_utils.metrics import CLIP, CONDITION, condition_metrics, regression_metrics
 from aqp_utils.peers import available_peers, peer_columns, peer_scores
-from aqp_utils.predict import TABLE_COLUMNS
+from aqp_utils.predict.predictor import TABLE_COLUMNS
 from aqp_utils.recordings.reading import Recording
 from aqp_utils.recordings.second_process import read_all
 from aqp_utils.runs import environment

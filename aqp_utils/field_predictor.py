@@ -18,7 +18,7 @@ from aqp_utils.field_sources import OTHER_THAN_SPEECH
 from aqp_utils.field_training import predict
 from aqp_utils.model.conformal import residual_quantiles
 from aqp_utils.model.saved import save_model
-from aqp_utils.shipped import CARD
+from aqp_utils.predict.shipped import CARD
 
 SCALER_CLIPS = 2_000
 DETECTOR_CLIPS = 1_000  # of speech and of other sounds, in each part

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from aqp_utils import shipped
+from aqp_utils.predict import shipped
 
 _MARKS = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH = 60  # marks in the terminal; longer curves are averaged down to it
@@ -37,7 +37,9 @@ def run(arguments):
     int
         0 if every recording has a score, 1 if not.
     """
-    from aqp_utils.predict import Predictor  # takes seconds; mistakes in use are told before
+    from aqp_utils.predict.predictor import (
+        Predictor,  # takes seconds; mistakes in use are told before
+    )
 
     if arguments.csv:
         check_target(arguments.csv)

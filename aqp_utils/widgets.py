@@ -21,7 +21,7 @@ from aqp_utils.feature_table import feature_cells, feature_tables
 from aqp_utils.features.sets import FEATURE_SETS
 from aqp_utils.live_picture import LivePicture, Panel
 from aqp_utils.players import switched_players
-from aqp_utils.predict import Predictor
+from aqp_utils.predict.predictor import Predictor
 from aqp_utils.report_view import parameter_text
 from aqp_utils.tone_lab import tone_lab
 from aqp_utils.your_audio import your_audio

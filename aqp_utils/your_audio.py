@@ -10,7 +10,7 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from aqp_utils import domain, plots, recorder
+from aqp_utils import plots, recorder
 from aqp_utils.controls import bar, beside
 from aqp_utils.core.audio import SAMPLE_RATE, level_of_training, without_silent_ends
 from aqp_utils.core.scale import SCALE
@@ -19,11 +19,12 @@ from aqp_utils.feature_table import feature_cells, feature_tables
 from aqp_utils.features.sets import FEATURE_SETS
 from aqp_utils.live_picture import figure_html
 from aqp_utils.players import player_table
+from aqp_utils.predict import familiarity
 from aqp_utils.recordings.reading import RecordingError, extensions
 from aqp_utils.recordings.second_process import read_all
 
 LONGEST_S = 120.0  # scored while someone waits
-SHOWN_AS_RANGE = domain.FAR_Z  # standard deviations from the middle to the end of a bar
+SHOWN_AS_RANGE = familiarity.FAR_Z  # standard deviations from the middle to the end of a bar
 
 
 def your_audio(predictor):
@@ -219,6 +220,6 @@ def _feature_table(predictor, audio):
 
 
 def _feature_row(feature, value, mean, scale, z):
-    color = "#b00020" if abs(z) > domain.FAR_Z else "#0173b2"
+    color = "#b00020" if abs(z) > familiarity.FAR_Z else "#0173b2"
     place = f"{bar(z / SHOWN_AS_RANGE, color)} {number(z, 1)}"
     return *feature_cells(feature), number(value), f"{number(mean)} ± {number(scale)}", place

@@ -11,7 +11,7 @@ from tiny_predictor import RATE, save_predictor, voice_like
 
 from aqp_utils import evaluate_command, peers
 from aqp_utils.evaluate_labels import OURS, by_condition, evaluate, measure, worst_clips
-from aqp_utils.predict import Predictor
+from aqp_utils.predict.predictor import Predictor
 from aqp_utils.recordings.label_tables import read_labels
 
 N_CLIPS = 8

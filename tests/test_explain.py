@@ -11,7 +11,7 @@ from aqp_utils import explain
 from aqp_utils.core.audio import rms_dbfs
 from aqp_utils.features.sets import feature_names
 from aqp_utils.model import MultiTaskNet, QualityModel
-from aqp_utils.predict import Predictor
+from aqp_utils.predict.predictor import Predictor
 
 
 @pytest.fixture(scope="module")

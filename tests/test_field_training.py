@@ -27,7 +27,7 @@ from aqp_utils.field_training import (
     rate_factor,
     train,
 )
-from aqp_utils.predict import Predictor
+from aqp_utils.predict.predictor import Predictor
 from aqp_utils.synth import tone_clip
 
 N_SOURCES, SCORES = 20, (4.5, 3.0, 1.2)

@@ -9,7 +9,7 @@ from tiny_predictor import save_predictor, voice_like
 from aqp_utils import invariance
 from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs
 from aqp_utils.invariance import CHANGES, Change
-from aqp_utils.predict import Predictor
+from aqp_utils.predict.predictor import Predictor
 from aqp_utils.recordings.reading import from_waveform
 
 CLIPS = [voice_like(1.5, seed) for seed in range(3)]

@@ -16,7 +16,7 @@ import pytest
 
 from aqp_utils import pipeline
 from aqp_utils.core.files import sha256
-from aqp_utils.predict import Predictor
+from aqp_utils.predict.predictor import Predictor
 from aqp_utils.runs.notebooks import NOTEBOOKS, STUDY, declared_parameters
 from aqp_utils.runs.parameters import PARAMETERS, check
 

@@ -1,9 +1,10 @@
 """The predictor that ships with this package: where it lies, how it came about, what it reached."""
 
 import json
-from pathlib import Path
 
-FOLDER = Path(__file__).parent / "assets" / "predictor"
+from aqp_utils.core.package import ASSETS
+
+FOLDER = ASSETS / "predictor"
 CARD, MEASURED = "card.json", "measured.json"
 
 

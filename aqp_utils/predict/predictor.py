@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from aqp_utils import domain, shipped
 from aqp_utils.core.audio import (
     ACTIVE_RANGE_DB,
     SAMPLE_RATE,
@@ -28,6 +27,7 @@ from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.sets import FEATURE_SETS, feature_names
 from aqp_utils.model import conformal
 from aqp_utils.model.saved import DESCRIPTION, load_model
+from aqp_utils.predict import familiarity, shipped
 from aqp_utils.recordings.folders import find_recordings
 from aqp_utils.recordings.reading import RecordingError, from_waveform
 from aqp_utils.recordings.second_process import read_all
@@ -297,12 +297,14 @@ class Predictor:
 
     def _remarks(self, recording, inputs):
         n_features = len(self.feature_names)
-        z, far = domain.distances(inputs, self.model.mean, self.model.scale, n_features)
-        outside = domain.domain_warnings(z, far, self.feature_names)
+        z, far = familiarity.distances(inputs, self.model.mean, self.model.scale, n_features)
+        outside = familiarity.domain_warnings(z, far, self.feature_names)
         mean, scale = self.model.mean[n_features:], self.model.scale[n_features:]
         detector = self.model.about.get("speech")
-        outside += domain.speech_warnings(inputs[n_features:], mean, scale, detector)
-        return list(recording.notes), outside + domain.recording_warnings(recording, self.clip_s)
+        outside += familiarity.speech_warnings(inputs[n_features:], mean, scale, detector)
+        return list(recording.notes), outside + familiarity.recording_warnings(
+            recording, self.clip_s
+        )
 
 
 def _model_folder(model):
@@ -356,3 +358,24 @@ def _every_second(audio, length):
     hop = round(CURVE_HOP_S * SAMPLE_RATE)
     last = max(0, len(audio) - length)
     return {start: audio[start : start + length] for start in range(0, last + 1, hop)}
+
+
+def find_predictor(out=None):
+    """The model of a run, or else the one that ships with the package.
+
+    Parameters
+    ----------
+    out : path, optional
+        Run folder; without a model in it, or without a folder, it is the one that ships.
+
+    Returns
+    -------
+    predictor : Predictor or None
+    problem : str or None
+        Why there is none, in one sentence.
+    """
+    trained = out is not None and (Path(out) / "04_model" / DESCRIPTION).is_file()
+    try:
+        return Predictor.load(out if trained else None), None
+    except (OSError, ValueError) as error:
+        return None, f"No model to score with: {error}"
