@@ -11,8 +11,8 @@ from aqp_utils.core import scale
 from aqp_utils.core.audio import read_wav, write_wav
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.degrade import DEGRADATIONS, KINDS, degrade, sample_parameter
-from aqp_utils.synth import tone_clip
-from aqp_utils.voice import speech_clip
+from aqp_utils.sources.formant_voice import speech_clip
+from aqp_utils.sources.tones import tone_clip
 
 FAMILIES = {"tones": tone_clip, "speech": speech_clip}
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from aqp_utils import plots, widgets
 from aqp_utils.predict.predictor import find_predictor
-from aqp_utils.synth import tone_clip
-from aqp_utils.voice import speech_clip
+from aqp_utils.sources.formant_voice import speech_clip
+from aqp_utils.sources.tones import tone_clip
 
 CLIP_S = 3.0
 

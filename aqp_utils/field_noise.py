@@ -6,13 +6,13 @@ active part of the speech against the noise there; of sounds that come and go, a
 
 import numpy as np
 
-from aqp_utils.clean_clip import SHORTEST_S
 from aqp_utils.coloured_noise import add_coloured_noise, coloured_noise
 from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs, set_level_dbfs
 from aqp_utils.degrade import add_noise
 from aqp_utils.severity import linear
-from aqp_utils.synth import tone_clip
-from aqp_utils.voice import speech_clip
+from aqp_utils.sources.clean_clip import SHORTEST_S
+from aqp_utils.sources.formant_voice import speech_clip
+from aqp_utils.sources.tones import tone_clip
 
 SNR_DB = (55.0, -2.0)  # mild, severe
 

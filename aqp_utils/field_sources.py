@@ -8,16 +8,16 @@ for it is installed, and each source is recorded under its own conditions (`fiel
 import numpy as np
 import soxr
 
-from aqp_utils.average_speech import equalised
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.field_recording import as_recorded
-from aqp_utils.instruments import instrument_clip
-from aqp_utils.percussion import percussion_clip
-from aqp_utils.second_voice import harmonic_speech_clip
-from aqp_utils.singing import singing_clip
-from aqp_utils.speech_synthesizers import synthesized_speech, synthesizers
-from aqp_utils.synth import tone_clip
-from aqp_utils.voice import speech_clip
+from aqp_utils.sources.average_speech import equalised
+from aqp_utils.sources.formant_voice import speech_clip
+from aqp_utils.sources.harmonic_voice import harmonic_speech_clip
+from aqp_utils.sources.instruments import instrument_clip
+from aqp_utils.sources.percussion import percussion_clip
+from aqp_utils.sources.singing import singing_clip
+from aqp_utils.sources.text_to_speech import synthesized_speech, synthesizers
+from aqp_utils.sources.tones import tone_clip
 
 OWN = {
     "formant voice": (speech_clip, 0.10),

@@ -10,9 +10,9 @@ from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.files import write_json
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.degrade import degrade
-from aqp_utils.singing import singing_clip
-from aqp_utils.synth import tone_clip
-from aqp_utils.voice import speech_clip
+from aqp_utils.sources.formant_voice import speech_clip
+from aqp_utils.sources.singing import singing_clip
+from aqp_utils.sources.tones import tone_clip
 
 GOLDEN = "golden.json"
 SAME_MACHINE, ELSEWHERE = 0.005, 0.02  # how far a score may be off

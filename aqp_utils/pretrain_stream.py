@@ -13,8 +13,8 @@ from tqdm import tqdm
 from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs, set_level_dbfs
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.degrade import KINDS, degrade
-from aqp_utils.synth import tone_clip
-from aqp_utils.voice import speech_clip
+from aqp_utils.sources.formant_voice import speech_clip
+from aqp_utils.sources.tones import tone_clip
 
 VERSIONS = 5  # version 0 is the clean source, 1 to 4 are damaged
 TWICE_DAMAGED = 0.25  # share of damaged versions that get a second, different damage

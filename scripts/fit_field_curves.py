@@ -21,8 +21,8 @@ sys.path.insert(0, str(ROOT))
 from aqp_utils.core.randomness import rng_for  # noqa: E402
 from aqp_utils.field_damage import ALL_DAMAGES, DAMAGES  # noqa: E402
 from aqp_utils.quality import measured_pesq  # noqa: E402
-from aqp_utils.second_voice import harmonic_speech_clip  # noqa: E402
-from aqp_utils.voice import speech_clip  # noqa: E402
+from aqp_utils.sources.formant_voice import speech_clip  # noqa: E402
+from aqp_utils.sources.harmonic_voice import harmonic_speech_clip  # noqa: E402
 
 TARGET = ROOT / "aqp_utils" / "field_curves.py"
 CLIPS_PER_VOICE, DURATION_S = 3, 3.0

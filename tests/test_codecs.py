@@ -6,7 +6,7 @@ import pytest
 from aqp_utils import codecs
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.degrade import si_sdr_db
-from aqp_utils.voice import speech_clip
+from aqp_utils.sources.formant_voice import speech_clip
 
 
 @pytest.fixture(scope="module")

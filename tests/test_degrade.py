@@ -20,7 +20,7 @@ from aqp_utils.degrade import (
     sample_parameter,
     si_sdr_db,
 )
-from aqp_utils.synth import tone_clip
+from aqp_utils.sources.tones import tone_clip
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from aqp_utils.core.audio import write_wav
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.sets import extract_one
-from aqp_utils.synth import tone_clip
+from aqp_utils.sources.tones import tone_clip
 
 
 @pytest.fixture(scope="module")

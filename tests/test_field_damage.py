@@ -11,8 +11,8 @@ from aqp_utils.dynamics import limited
 from aqp_utils.field_codecs import through_file, waveform_codecs
 from aqp_utils.field_damage import ALL_DAMAGES, DAMAGES, FAMILIES, N_DAMAGES, damaged, draw_damages
 from aqp_utils.pyav_codecs import can_code, through_pyav
+from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.transform_codec import inverse_mdct, mdct
-from aqp_utils.voice import speech_clip
 
 SPEECH = [speech_clip(2.0, np.random.default_rng(seed))[0].astype(float) for seed in (1, 2)]
 AMOUNTS = (0.0, 0.5, 1.0)

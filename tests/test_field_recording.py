@@ -4,11 +4,11 @@ from scipy.signal import butter, sosfilt
 from speech_measures import distance_from_average_db, octave_power
 
 from aqp_utils import field_recording
-from aqp_utils.average_speech import equalised
 from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
 from aqp_utils.field_recording import as_recorded, gated, through_microphone
 from aqp_utils.microphone import CLOSENESS_DB, random_closeness, random_dispersion
-from aqp_utils.voice import speech_clip
+from aqp_utils.sources.average_speech import equalised
+from aqp_utils.sources.formant_voice import speech_clip
 
 
 @pytest.fixture(scope="module")

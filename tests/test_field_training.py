@@ -28,7 +28,7 @@ from aqp_utils.field_training import (
     train,
 )
 from aqp_utils.predict.predictor import Predictor
-from aqp_utils.synth import tone_clip
+from aqp_utils.sources.tones import tone_clip
 
 N_SOURCES, SCORES = 20, (4.5, 3.0, 1.2)
 

@@ -3,7 +3,7 @@ import pytest
 
 from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.synth import (
+from aqp_utils.sources.tones import (
     HIGHEST_PARTIAL_HZ,
     harmonics,
     noise_floor,

@@ -12,8 +12,8 @@ import numba
 import numpy as np
 from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
 
-from aqp_utils.clean_clip import sample_count
 from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
+from aqp_utils.sources.clean_clip import sample_count
 
 FRAME_S = 0.005  # the controls change every 5 ms (Klatt 1980)
 BLOCK = int(FRAME_S * SAMPLE_RATE)

@@ -10,9 +10,9 @@ import numba
 import numpy as np
 from scipy.signal import lfilter
 
-from aqp_utils.clean_clip import finish_clip, sample_count
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.second_voice import HOP, harmonic_sum, sample_phase
+from aqp_utils.sources.clean_clip import finish_clip, sample_count
+from aqp_utils.sources.harmonics import HOP, harmonic_sum, sample_phase
 
 TOP_HZ = 7600.0
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 7, 9), (0, 3, 5, 6, 7, 10))

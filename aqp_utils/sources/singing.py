@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from aqp_utils.clean_clip import finish_clip, sample_count
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.second_voice import (
+from aqp_utils.sources.clean_clip import finish_clip, sample_count
+from aqp_utils.sources.formant_voice import VOWELS_HZ
+from aqp_utils.sources.harmonics import (
     UPPER_FORMANTS_HZ,
     WIDTHS_HZ,
     Tract,
@@ -18,7 +19,6 @@ from aqp_utils.second_voice import (
     frame_times_s,
     voiced_part,
 )
-from aqp_utils.voice import VOWELS_HZ
 
 HUM_HZ = np.array([260.0, 1100.0, 2300.0])  # closed lips: a nasal murmur
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 7, 9), (0, 3, 5, 7, 10))

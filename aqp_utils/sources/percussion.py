@@ -7,8 +7,8 @@ are noise whose colour and level move slowly.
 import numpy as np
 from scipy.signal import butter, fftconvolve, sosfilt
 
-from aqp_utils.clean_clip import finish_clip, sample_count
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.sources.clean_clip import finish_clip, sample_count
 
 TOP_HZ = 7500.0
 
