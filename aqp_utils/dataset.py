@@ -10,7 +10,7 @@ from aqp_utils import quality
 from aqp_utils.core import scale
 from aqp_utils.core.audio import read_wav, write_wav
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.degrade import DEGRADATIONS, KINDS, degrade, sample_parameter
+from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, degrade, sample_parameter
 from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.sources.tones import tone_clip
 

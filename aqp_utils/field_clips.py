@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from aqp_utils.core.files import atomic
 from aqp_utils.core.scale import class_of_score, to_scale
-from aqp_utils.field_damage import ALL_DAMAGES, DAMAGES
+from aqp_utils.degradations.catalogue import ALL_DAMAGES, DAMAGES
 from aqp_utils.field_recipe import make_source
 from aqp_utils.field_sources import shares
 from aqp_utils.runs.code import code_behind

@@ -6,8 +6,8 @@ import numpy as np
 
 from aqp_utils.core.audio import level_of_training
 from aqp_utils.core.randomness import rng_for
+from aqp_utils.degradations.catalogue import damaged
 from aqp_utils.features.psychoacoustics import psychoacoustic_features
-from aqp_utils.field_damage import damaged
 from aqp_utils.field_sources import draw_source
 from aqp_utils.quality import measured_pesq
 

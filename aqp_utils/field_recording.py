@@ -8,8 +8,6 @@ a clip that nothing else happened to keeps the top score.
 import numpy as np
 from scipy.signal import butter, fftconvolve, sosfilt
 
-from aqp_utils.codecs import through_codec
-from aqp_utils.coloured_noise import coloured_noise
 from aqp_utils.core.audio import (
     ACTIVE_LEVEL_DBFS,
     FRAME_S,
@@ -18,7 +16,11 @@ from aqp_utils.core.audio import (
     rms_dbfs,
     set_level_dbfs,
 )
-from aqp_utils.dynamics import compressed, limited
+from aqp_utils.degradations.codecs import through_codec
+from aqp_utils.degradations.dynamics import compressed, limited
+from aqp_utils.degradations.noise import coloured_noise
+from aqp_utils.degradations.rooms import decaying_response
+from aqp_utils.degradations.strength import geometric
 from aqp_utils.microphone import (
     LONGEST_DELAY_S,
     N_BUMPS,
@@ -26,8 +28,6 @@ from aqp_utils.microphone import (
     random_dispersion,
     random_response,
 )
-from aqp_utils.rooms import decaying_response
-from aqp_utils.severity import geometric
 
 ROOM_SHARE, LEVELLED_SHARE, LIMITED_SHARE = 0.5, 0.6, 0.6
 GATE_SHARE, CODED_SHARE, NO_FLOOR_SHARE, BAND_SHARE = 0.2, 0.1, 0.25, 0.3

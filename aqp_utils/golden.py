@@ -9,7 +9,7 @@ import json
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.files import write_json
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.degrade import degrade
+from aqp_utils.degradations.degrade import degrade
 from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.sources.singing import singing_clip
 from aqp_utils.sources.tones import tone_clip

@@ -16,7 +16,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from aqp_utils import quality
 from aqp_utils.core import scale
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES
+from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES
 
 N_FFT = 512  # samples (32 ms)
 HOP = 128  # samples (8 ms)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs, set_level_dbfs
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.degrade import KINDS, degrade
+from aqp_utils.degradations.degrade import KINDS, degrade
 from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.sources.tones import tone_clip
 

@@ -49,7 +49,7 @@ def pseudo_pesq(kind, parameter):
     Parameters
     ----------
     kind : str
-        One of `aqp_utils.degrade.KINDS`.
+        One of `aqp_utils.degradations.degrade.KINDS`.
     parameter : float or ndarray
         In the unit of that kind. Strictly monotone between the ends of the table, constant beyond.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aqp_utils.core.scale import CLASSES, SCALE
 from aqp_utils.core.text import MISSING, number
-from aqp_utils.degrade import DEGRADATIONS
+from aqp_utils.degradations.degrade import DEGRADATIONS
 from aqp_utils.runs.parameters import PARAMETERS
 
 # Metrics in the order of every table: path in metrics.json, short name, what it is, best end.

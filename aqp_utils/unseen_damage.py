@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aqp_utils.codecs import through_codec
-from aqp_utils.coloured_noise import add_coloured_noise
 from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs, set_level_dbfs
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.dataset import make_clean, make_degraded, plan_degraded
-from aqp_utils.degrade import KINDS, add_noise
+from aqp_utils.degradations.codecs import through_codec
+from aqp_utils.degradations.degrade import KINDS, add_noise
+from aqp_utils.degradations.noise import add_coloured_noise
 from aqp_utils.experiments import UNUSED, select_inputs, train_and_predict
 from aqp_utils.extraction import embeddings_of, features_of
 from aqp_utils.intervals import bootstrap_interval

@@ -15,7 +15,7 @@ from aqp_utils.controls import bar, beside, dropdown, strength_slider, together,
 from aqp_utils.core import scale
 from aqp_utils.core.audio import SAMPLE_RATE, read_wav
 from aqp_utils.core.text import number
-from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade
+from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade
 from aqp_utils.explain_explorer import explain_explorer
 from aqp_utils.feature_table import feature_cells, feature_tables
 from aqp_utils.features.sets import FEATURE_SETS

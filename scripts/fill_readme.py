@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 from aqp_utils import quality  # noqa: E402
 from aqp_utils.core import scale  # noqa: E402
 from aqp_utils.core.text import interval_text  # noqa: E402
-from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES  # noqa: E402
+from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES  # noqa: E402
 from aqp_utils.features import psychoacoustics  # noqa: E402
 from aqp_utils.predict import shipped  # noqa: E402
 from aqp_utils.runs import parameters  # noqa: E402

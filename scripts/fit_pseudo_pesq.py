@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
 from aqp_utils.core.scale import to_scale
-from aqp_utils.degrade import DEGRADATIONS, KINDS, degrade
+from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, degrade
 from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.sources.tones import tone_clip
 

@@ -33,7 +33,7 @@ from aqp_utils.core.files import atomic, write_json  # noqa: E402
 from aqp_utils.core.randomness import rng_for  # noqa: E402
 from aqp_utils.core.scale import CLASSES, quality_class  # noqa: E402
 from aqp_utils.dataset import FAMILIES, stream_of  # noqa: E402
-from aqp_utils.degrade import KINDS, degrade, sample_parameter  # noqa: E402
+from aqp_utils.degradations.degrade import KINDS, degrade, sample_parameter  # noqa: E402
 from aqp_utils.encoders.catalog import EMBEDDED_FOLDER  # noqa: E402
 from aqp_utils.encoders.wav2vec2 import load_encoder  # noqa: E402
 from aqp_utils.features.psychoacoustics import psychoacoustic_features  # noqa: E402

@@ -24,7 +24,7 @@ from app_server import served  # noqa: E402
 from conftest import ARGUMENTS, CHROMIUM  # noqa: E402
 
 from aqp_utils.core.audio import SAMPLE_RATE  # noqa: E402
-from aqp_utils.degrade import degrade  # noqa: E402
+from aqp_utils.degradations.degrade import degrade  # noqa: E402
 from aqp_utils.sources.formant_voice import speech_clip  # noqa: E402
 
 WIDTH, HEIGHT = 1060, 870

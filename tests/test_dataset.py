@@ -4,7 +4,7 @@ import pytest
 from aqp_utils import dataset, measure, quality
 from aqp_utils.core import scale
 from aqp_utils.core.audio import SAMPLE_RATE, read_wav
-from aqp_utils.degrade import KINDS, SEVERITY_RANGES
+from aqp_utils.degradations.degrade import KINDS, SEVERITY_RANGES
 
 SEVERITIES = (1, 2, 3)
 

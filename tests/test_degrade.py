@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from aqp_utils import measure
 from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.degrade import (
+from aqp_utils.degradations.degrade import (
     DEGRADATIONS,
     KINDS,
     SEVERITY_RANGES,

@@ -10,7 +10,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from aqp_utils import field_training
 from aqp_utils.core.audio import SAMPLE_RATE, level_of_training
 from aqp_utils.core.scale import class_of_score
-from aqp_utils.degrade import add_noise
+from aqp_utils.degradations.degrade import add_noise
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.psychoacoustics import psychoacoustic_features
 from aqp_utils.field_clips import FieldClips

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aqp_utils import degrade
+from aqp_utils.degradations import degrade
 from aqp_utils.runs import parameters
 from aqp_utils.runs.parameters import PARAMETERS, PRESETS, check, parse, resolve
 

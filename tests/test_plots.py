@@ -8,7 +8,7 @@ import pytest
 
 from aqp_utils import plots
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.degrade import KINDS
+from aqp_utils.degradations.degrade import KINDS
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import torch
 from aqp_utils import pretrain
 from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.degrade import SEVERITY_RANGES, add_noise
+from aqp_utils.degradations.degrade import SEVERITY_RANGES, add_noise
 from aqp_utils.encoders import embedded
 from aqp_utils.encoders.wav2vec2 import load_encoder, normalized
 from aqp_utils.pretrain import Pretrainer, Settings, draw_batch, draw_mask

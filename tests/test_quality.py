@@ -14,7 +14,13 @@ from aqp_utils.core.scale import (
     quality_class,
     to_scale,
 )
-from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade, sample_parameter
+from aqp_utils.degradations.degrade import (
+    DEGRADATIONS,
+    KINDS,
+    SEVERITY_RANGES,
+    degrade,
+    sample_parameter,
+)
 from aqp_utils.quality import measured_pesq, pseudo_pesq, pseudo_pesq_table
 from aqp_utils.sources.formant_voice import speech_clip
 

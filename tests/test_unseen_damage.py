@@ -9,8 +9,8 @@ from scipy.signal import welch
 from tiny_predictor import save_predictor, voice_like
 
 from aqp_utils import comparison, unseen_damage
-from aqp_utils.coloured_noise import add_coloured_noise, coloured_noise
 from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.degradations.noise import add_coloured_noise, coloured_noise
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.experiments import Training
 from aqp_utils.quality import pseudo_pesq

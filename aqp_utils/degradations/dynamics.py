@@ -10,8 +10,8 @@ from scipy.ndimage import minimum_filter1d
 from scipy.signal import istft, stft
 
 from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
-from aqp_utils.field_noise import random_equaliser_db
-from aqp_utils.severity import blurred, geometric, linear
+from aqp_utils.degradations.noise import random_equaliser_db
+from aqp_utils.degradations.strength import blurred, geometric, linear
 
 FFT = 512  # samples, 32 ms
 

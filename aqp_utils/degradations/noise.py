@@ -6,15 +6,15 @@ active part of the speech against the noise there; of sounds that come and go, a
 
 import numpy as np
 
-from aqp_utils.coloured_noise import add_coloured_noise, coloured_noise
 from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs, set_level_dbfs
-from aqp_utils.degrade import add_noise
-from aqp_utils.severity import linear
+from aqp_utils.degradations.degrade import add_noise
+from aqp_utils.degradations.strength import linear
 from aqp_utils.sources.clean_clip import SHORTEST_S
 from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.sources.tones import tone_clip
 
 SNR_DB = (55.0, -2.0)  # mild, severe
+SHAPED_FROM_HZ = 50.0  # below, the noise is flat: brown would be rumble that nobody hears
 
 
 def white_noise(audio, severity, rng):
@@ -119,3 +119,32 @@ def clicks(audio, severity, rng):
     noise = np.convolve(impulses, ring)[:n]
     facts = {"snr_db": snr_db, "clicks_per_s": per_second, "ring_s": ring_s}
     return _add_changing(audio, noise, snr_db), facts
+
+
+def coloured_noise(n, exponent, rng):
+    """Gaussian noise whose power falls with frequency as 1/f^`exponent`, by shaping its FFT.
+
+    Parameters
+    ----------
+    n : int
+        Samples.
+    exponent : float
+        0 white, 1 pink, 2 brown, −1 blue. Flat below 50 Hz.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Unit RMS.
+    """
+    frequency_hz = np.maximum(np.fft.rfftfreq(n, 1 / SAMPLE_RATE), SHAPED_FROM_HZ)
+    spectrum = np.fft.rfft(rng.standard_normal(n)) * frequency_hz ** (-exponent / 2)
+    noise = np.fft.irfft(spectrum, n)
+    return noise / np.sqrt(np.mean(noise**2))
+
+
+def add_coloured_noise(audio, snr_db, rng, exponent):
+    """Add coloured noise at `snr_db`, both powers taken over the active part of `audio`."""
+    mask = active_mask(audio)
+    noise = coloured_noise(len(audio), exponent, rng)
+    return audio + set_level_dbfs(noise, rms_dbfs(audio[mask]) - snr_db, mask)

@@ -1,27 +1,30 @@
 """The damages of the `field` preset: what happens to real recordings, alone and one after another.
 
 Every damage has one knob, its amount: 0 is the mildest there is, 1 the severest. In between the
-knob follows P.862.2: `field_curves.CURVES` bends it so that the score falls about evenly.
+knob follows P.862.2: measured curves (an asset) bend it so that the score falls about evenly. A
+damage without a curve takes its amount as its severity.
 """
 
+import json
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from aqp_utils import (
-    band_limits,
-    clippers,
+from aqp_utils.core.audio import rms_dbfs
+from aqp_utils.core.package import ASSETS
+from aqp_utils.degradations import (
+    bands,
+    clipping,
+    codecs,
     dynamics,
-    field_codecs,
-    field_noise,
-    packet_loss,
-    pyav_codecs,
+    ffmpeg_codecs,
+    noise,
+    packets,
     rooms,
     tempo,
     transform_codec,
 )
-from aqp_utils.core.audio import rms_dbfs
-from aqp_utils.field_curves import CURVES
 
 SHORTEST = 1_600  # samples, 0.1 s; less holds no frame of most codecs
 SILENT_DBFS = -120.0
@@ -44,6 +47,12 @@ N_DAMAGES = {1: 0.70, 2: 0.25, 3: 0.05}  # how many at once, and how often
 # mostly chosen where little is lost, and so most of what was processed still sounds good.
 ON_ITS_OWN_AXIS = 0.5
 MILDER = {1: 1.0, 2: 0.8, 3: 0.65}  # highest amount, or severity, drawn with so many at once
+
+
+@cache
+def curves():
+    """Name -> severities at evenly spaced amounts, measured by scripts/fit_field_curves.py."""
+    return json.loads((ASSETS / "catalogue_curves.json").read_text("utf-8"))["curves"]
 
 
 def _always():
@@ -77,7 +86,7 @@ class FieldDamage:
     available: callable = _always
 
     def severity(self, amount):
-        """Severity at an amount: straight lines between the measured `CURVES`."""
+        """Severity at an amount: straight lines between the points of its curve."""
         return float(np.interp(amount, *self._curve()))
 
     def amount(self, severity):
@@ -86,7 +95,7 @@ class FieldDamage:
         return float(np.interp(severity, severities, amounts))
 
     def _curve(self):
-        severities = CURVES.get(self.name, (0.0, 1.0))
+        severities = curves().get(self.name, (0.0, 1.0))
         return np.linspace(0, 1, len(severities)), severities
 
     def apply(self, audio, amount, rng):
@@ -144,7 +153,7 @@ def _listed(family, *functions, **options):
 
 def _coded(function, encoder):
     """A codec that is there where PyAV is installed and has its encoder."""
-    return _listed("codec", function, available=lambda: pyav_codecs.can_code(encoder))
+    return _listed("codec", function, available=lambda: ffmpeg_codecs.can_code(encoder))
 
 
 ALL_DAMAGES = [
@@ -156,21 +165,21 @@ ALL_DAMAGES = [
     ),
     *_listed(
         "noise",
-        field_noise.white_noise,
-        field_noise.colour_noise,
-        field_noise.shaped_noise,
-        field_noise.hum_and_hiss,
-        field_noise.babble,
-        field_noise.music,
-        field_noise.clicks,
+        noise.white_noise,
+        noise.colour_noise,
+        noise.shaped_noise,
+        noise.hum_and_hiss,
+        noise.babble,
+        noise.music,
+        noise.clicks,
     ),
     *_listed(
         "clip",
-        clippers.clip_at_quantile,
-        clippers.clip_at_si_sdr,
-        clippers.clip_softly,
-        clippers.clip_asymmetrically,
-        clippers.overshoot,
+        clipping.clip_at_quantile,
+        clipping.clip_at_si_sdr,
+        clipping.clip_softly,
+        clipping.clip_asymmetrically,
+        clipping.overshoot,
     ),
     *_listed(
         "level",
@@ -179,35 +188,35 @@ ALL_DAMAGES = [
         dynamics.noise_gate,
         dynamics.musical_noise,
         dynamics.quiet_16_bit,
-        clippers.few_bits,
+        clipping.few_bits,
     ),
     *_listed(
         "band",
-        band_limits.lowpass_first_order,
-        band_limits.lowpass_second_order,
-        band_limits.lowpass_steep,
-        band_limits.highpass,
-        band_limits.telephone_band,
-        band_limits.resampled,
-        band_limits.resampled_badly,
+        bands.lowpass_first_order,
+        bands.lowpass_second_order,
+        bands.lowpass_steep,
+        bands.highpass,
+        bands.telephone_band,
+        bands.resampled,
+        bands.resampled_badly,
     ),
     *_listed("tempo", tempo.wsola_round_trip, weight=2.0),  # what most tools do, and hard to hear
     *_listed("tempo", tempo.vocoder_round_trip),
     *_listed(
         "codec",
-        field_codecs.mp3,
-        field_codecs.opus,
-        field_codecs.vorbis,
-        field_codecs.waveform_codec,
+        codecs.mp3,
+        codecs.opus,
+        codecs.vorbis,
+        codecs.waveform_codec,
         transform_codec.transform_codec,
-        clippers.modulated_noise,
+        clipping.modulated_noise,
     ),
-    *_coded(pyav_codecs.aac, "aac"),
-    *_coded(pyav_codecs.mp2, "mp2"),
-    *_coded(pyav_codecs.amr_nb, "libopencore_amrnb"),
-    *_coded(pyav_codecs.g722, "g722"),
-    *_coded(pyav_codecs.g726, "g726"),
-    *_listed("packets", packet_loss.packet_loss, packet_loss.dropouts),
+    *_coded(ffmpeg_codecs.aac, "aac"),
+    *_coded(ffmpeg_codecs.mp2, "mp2"),
+    *_coded(ffmpeg_codecs.amr_nb, "libopencore_amrnb"),
+    *_coded(ffmpeg_codecs.g722, "g722"),
+    *_coded(ffmpeg_codecs.g726, "g726"),
+    *_listed("packets", packets.packet_loss, packets.dropouts),
 ]
 DAMAGES = {damage.name: damage for damage in ALL_DAMAGES if damage.available()}
 

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.severity import blurred, geometric, linear
+from aqp_utils.degradations.strength import blurred, geometric, linear
 
 N_BANDS = 20
 

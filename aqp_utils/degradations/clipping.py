@@ -5,8 +5,8 @@ Every function takes (audio, severity, rng) and returns (audio, facts).
 
 import numpy as np
 
-from aqp_utils.degrade import hard_clip
-from aqp_utils.severity import geometric, linear
+from aqp_utils.degradations.degrade import hard_clip
+from aqp_utils.degradations.strength import geometric, linear
 
 
 def clip_at_quantile(audio, severity, rng):

@@ -8,8 +8,8 @@ import numba
 import numpy as np
 
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.degrade import compression
-from aqp_utils.severity import geometric, linear
+from aqp_utils.degradations.degrade import compression
+from aqp_utils.degradations.strength import geometric, linear
 
 WHOLE_SHARE = 0.85
 COMMON_MS = (82.0, 14.68, 12.0)  # segment, search and overlap of a widespread tool

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.signal import butter, resample_poly, sosfilt, sosfiltfilt
 
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.severity import blurred, geometric
+from aqp_utils.degradations.strength import blurred, geometric
 
 COMMON_RATES_HZ = np.array([4000, 6000, 8000, 11025, 12000])
 

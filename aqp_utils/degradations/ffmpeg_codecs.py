@@ -11,10 +11,10 @@ from importlib.util import find_spec
 import numpy as np
 from scipy.signal import chirp, correlate
 
-from aqp_utils.band_limits import at_rate
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.field_codecs import at_working_level
-from aqp_utils.severity import geometric
+from aqp_utils.degradations.bands import at_rate
+from aqp_utils.degradations.codecs import at_working_level
+from aqp_utils.degradations.strength import geometric
 
 DECODERS = {"libopencore_amrnb": "amrnb"}
 AMR_KBPS = (12.2, 10.2, 7.95, 7.4, 6.7, 5.9, 5.15, 4.75)

@@ -6,7 +6,7 @@ The damages take (audio, severity, rng) and return (audio, facts).
 import numpy as np
 
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.severity import geometric
+from aqp_utils.degradations.strength import geometric
 
 CONCEALMENTS = ("silence", "repetition", "interpolation")
 FADE_PER_FRAME = 0.7  # gain of each further repetition in a burst

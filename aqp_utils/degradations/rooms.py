@@ -9,7 +9,7 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.severity import blurred, geometric, linear
+from aqp_utils.degradations.strength import blurred, geometric, linear
 
 SPEED_OF_SOUND = 343.0  # m/s
 BAND_EDGES_HZ = (500.0, 2000.0, 4000.0)
