@@ -15,9 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from aqp_utils.core.scale import CLASSES, SCALE, class_indices
+from aqp_utils.data.split import TEST, TRAIN, check_disjoint, grouped_split
 from aqp_utils.model.network import Examples, MultiTaskNet, fit
 from aqp_utils.model.prediction import Prediction, prediction_table
-from aqp_utils.split import TEST, TRAIN, check_disjoint, grouped_split
 
 FUSED = "psychoacoustic + embedding"
 INPUTS = (FUSED, "psychoacoustic", "embedding", "classic", "classic + embedding")

@@ -13,9 +13,9 @@ import seaborn as sns
 from IPython.display import display
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from aqp_utils import quality
 from aqp_utils.core import scale
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.data import labels
 from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES
 
 N_FFT = 512  # samples (32 ms)
@@ -255,7 +255,7 @@ def compare(clean, degraded, title=""):
 
 def pseudo_pesq_curves():
     """The five label curves, the P.862.2 measurements they rest on and the severity ranges."""
-    table = quality.pseudo_pesq_table()["kinds"]
+    table = labels.pseudo_pesq_table()["kinds"]
     fig, axes = plt.subplots(1, len(KINDS), figsize=(13, 3.3), sharey=True)
     for ax, kind in zip(axes, KINDS, strict=True):
         facts, grid = DEGRADATIONS[kind], table[kind]["knots"]["parameter"]
@@ -265,7 +265,7 @@ def pseudo_pesq_curves():
             _measured_points(ax, source, grid, points)
         space = np.geomspace if facts.log_axis else np.linspace
         fine = space(min(grid), max(grid), 300)
-        ax.plot(fine, quality.pseudo_pesq(kind, fine), color="black", lw=1.5, label="label curve")
+        ax.plot(fine, labels.pseudo_pesq(kind, fine), color="black", lw=1.5, label="label curve")
         ax.set(title=kind, xlabel=with_unit(facts.parameter, facts.unit), ylim=(0.9, 4.6))
         if facts.log_axis:
             ax.set_xscale("log")
@@ -273,8 +273,8 @@ def pseudo_pesq_curves():
             ax.xaxis.set_major_formatter("{x:g}")
             ax.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel("score (1.0–4.5)")
-    handles, labels = axes[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    handles, names = axes[0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=len(names))
     return fig
 
 

@@ -15,16 +15,16 @@ import pandas as pd
 
 from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs, set_level_dbfs
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.dataset import make_clean, make_degraded, plan_degraded
+from aqp_utils.data.clips import make_clean, make_degraded, plan_degraded
+from aqp_utils.data.extraction import embeddings_of, features_of
+from aqp_utils.data.labels import pseudo_pesq
+from aqp_utils.data.split import TEST, TRAIN, grouped_split
 from aqp_utils.degradations.codecs import through_codec
 from aqp_utils.degradations.degrade import KINDS, add_noise
 from aqp_utils.degradations.noise import add_coloured_noise
 from aqp_utils.experiments import UNUSED, select_inputs, train_and_predict
-from aqp_utils.extraction import embeddings_of, features_of
 from aqp_utils.intervals import bootstrap_interval
 from aqp_utils.metrics import spearman
-from aqp_utils.quality import pseudo_pesq
-from aqp_utils.split import TEST, TRAIN, grouped_split
 
 SEVERITIES = (1, 2, 3)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import ipywidgets
 import numpy as np
 
-from aqp_utils import plots, quality
+from aqp_utils import plots
 from aqp_utils.controls import bar, beside, dropdown, strength_slider, together, unobserved
 from aqp_utils.core import scale
 from aqp_utils.core.audio import SAMPLE_RATE, read_wav
 from aqp_utils.core.text import number
+from aqp_utils.data import labels
 from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade
 from aqp_utils.explain_explorer import explain_explorer
 from aqp_utils.feature_table import feature_cells, feature_tables
@@ -242,7 +243,7 @@ def _truth(kind, parameter, row):
     """True class and score: of the clip in the table, else from pseudo-PESQ."""
     if row is not None:
         return row["quality"], row["score"]
-    score = float(quality.pseudo_pesq(kind, parameter))
+    score = float(labels.pseudo_pesq(kind, parameter))
     return str(scale.class_of_score(score)), score
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from aqp_utils import quality  # noqa: E402
 from aqp_utils.core import scale  # noqa: E402
 from aqp_utils.core.text import interval_text  # noqa: E402
+from aqp_utils.data import labels  # noqa: E402
 from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES  # noqa: E402
 from aqp_utils.features import psychoacoustics  # noqa: E402
 from aqp_utils.predict import shipped  # noqa: E402
@@ -70,7 +70,7 @@ def degradations():
         facts, cells = DEGRADATIONS[kind], []
         for severity in scale.SEVERITY_CLASS:
             ends = SEVERITY_RANGES[kind][severity]
-            low, high = sorted(quality.pseudo_pesq(kind, end) for end in ends)
+            low, high = sorted(labels.pseudo_pesq(kind, end) for end in ends)
             unit = "" if facts.unit == "1" else f" {facts.unit}"
             cells.append(f"{ends[0]:g} to {ends[1]:g}{unit} → {low:.1f}–{high:.1f}")
         rows.append([f"**{kind}**", facts.parameter, *cells])

@@ -2,9 +2,9 @@
 
     python scripts/fit_field_curves.py          # minutes; needs requirements-field.txt
 
-Writes aqp_utils/assets/catalogue_curves.json: for each damage the severities at nine evenly spaced amounts, so
-that along the amount the measured score falls about evenly from 4.45 to 1.1. The ends are open: the
-first amount is the mildest there is, the last the severest, as recordings know both.
+Writes aqp_utils/assets/catalogue_curves.json: for each damage the severities at nine evenly spaced
+amounts, so that along the amount the measured score falls about evenly from 4.45 to 1.1. The ends
+are open: the first amount is the mildest there is, the last the severest, as recordings know both.
 """
 
 import json
@@ -21,8 +21,8 @@ sys.path.insert(0, str(ROOT))
 
 from aqp_utils.core.package import ASSETS  # noqa: E402
 from aqp_utils.core.randomness import rng_for  # noqa: E402
+from aqp_utils.data.labels import measured_pesq  # noqa: E402
 from aqp_utils.degradations.catalogue import ALL_DAMAGES, DAMAGES  # noqa: E402
-from aqp_utils.quality import measured_pesq  # noqa: E402
 from aqp_utils.sources.formant_voice import speech_clip  # noqa: E402
 from aqp_utils.sources.harmonic_voice import harmonic_speech_clip  # noqa: E402
 

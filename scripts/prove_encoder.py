@@ -32,16 +32,16 @@ from aqp_utils.core.audio import SAMPLE_RATE  # noqa: E402
 from aqp_utils.core.files import atomic, write_json  # noqa: E402
 from aqp_utils.core.randomness import rng_for  # noqa: E402
 from aqp_utils.core.scale import CLASSES, quality_class  # noqa: E402
-from aqp_utils.dataset import FAMILIES, stream_of  # noqa: E402
+from aqp_utils.data.clips import FAMILIES, stream_of  # noqa: E402
+from aqp_utils.data.labels import pseudo_pesq  # noqa: E402
+from aqp_utils.data.split import grouped_folds  # noqa: E402
 from aqp_utils.degradations.degrade import KINDS, degrade, sample_parameter  # noqa: E402
 from aqp_utils.encoders.catalog import EMBEDDED_FOLDER  # noqa: E402
 from aqp_utils.encoders.wav2vec2 import load_encoder  # noqa: E402
 from aqp_utils.features.psychoacoustics import psychoacoustic_features  # noqa: E402
 from aqp_utils.intervals import difference_interval  # noqa: E402
 from aqp_utils.model import Examples, MultiTaskNet, fit  # noqa: E402
-from aqp_utils.quality import pseudo_pesq  # noqa: E402
 from aqp_utils.runs.environment import versions  # noqa: E402
-from aqp_utils.split import grouped_folds  # noqa: E402
 
 DURATION_S = 3.0
 N_FOLDS = 5

@@ -6,9 +6,9 @@ import pytest
 
 from aqp_utils.baselines import BASELINES, Boosting, Constant, Oracle, Ridge
 from aqp_utils.core.scale import CLASSES
+from aqp_utils.data.split import grouped_split
 from aqp_utils.metrics import clip_metrics
 from aqp_utils.model.prediction import prediction_table
-from aqp_utils.split import grouped_split
 
 KINDS = ["noise", "clip", "lowpass", "reverb", "compression"]
 

@@ -62,7 +62,7 @@ def test_no_format_changes_length_or_level(tone, audio_format, gain_db):
 @pytest.mark.skipif(importlib.util.find_spec("pesq") is None, reason="package pesq not installed")
 @pytest.mark.parametrize(("kind", "parameter"), [("noise", 40), ("clip", 30), ("reverb", 0.15)])
 def test_opus_is_heard_through(kind, parameter):
-    from aqp_utils.quality import measured_pesq
+    from aqp_utils.data.labels import measured_pesq
 
     rng = np.random.default_rng(0)
     clean, _ = speech_clip(3.0, rng)

@@ -14,6 +14,7 @@ from aqp_utils.core.scale import (
     quality_class,
     to_scale,
 )
+from aqp_utils.data.labels import measured_pesq, pseudo_pesq, pseudo_pesq_table
 from aqp_utils.degradations.degrade import (
     DEGRADATIONS,
     KINDS,
@@ -21,7 +22,6 @@ from aqp_utils.degradations.degrade import (
     degrade,
     sample_parameter,
 )
-from aqp_utils.quality import measured_pesq, pseudo_pesq, pseudo_pesq_table
 from aqp_utils.sources.formant_voice import speech_clip
 
 # Scores of each severity, for all kinds alike.

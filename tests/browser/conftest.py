@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from aqp_utils.core.files import write_csv
-from aqp_utils.dataset import make_clean
+from aqp_utils.data.clips import make_clean
 from aqp_utils.runs.stage import Stage
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs, set_level_dbfs
-from aqp_utils.dataset import read_pair, stream_of
+from aqp_utils.data.clips import read_pair, stream_of
 from aqp_utils.degradations.degrade import (
     DEGRADATIONS,
     lowpass,

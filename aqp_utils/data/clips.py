@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from aqp_utils import quality
 from aqp_utils.core import scale
 from aqp_utils.core.audio import read_wav, write_wav
 from aqp_utils.core.randomness import rng_for
+from aqp_utils.data import labels
 from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, degrade, sample_parameter
 from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.sources.tones import tone_clip
@@ -134,7 +134,7 @@ def make_degraded(folder, plan, label, seed):
 def _labels(label, clean, degraded, kind, parameter, severity):
     """Class and score of one clip under the chosen kind of label."""
     if label == "pseudo_pesq":
-        score = quality.pseudo_pesq(kind, parameter)
+        score = labels.pseudo_pesq(kind, parameter)
         return dict(quality=scale.quality_class(severity), score=float(score))
-    score = float(scale.to_scale(quality.measured_pesq(clean, degraded)))
+    score = float(scale.to_scale(labels.measured_pesq(clean, degraded)))
     return dict(quality=scale.class_of_score(score), score=score)

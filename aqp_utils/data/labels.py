@@ -6,12 +6,12 @@ pseudo-PESQ: neither raw PESQ nor a listener's score.
 
 import json
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.package import ASSETS
 from aqp_utils.core.scale import SCALE
 
 
@@ -27,7 +27,7 @@ def pseudo_pesq_table():
         mild to severe) and measured: per source of clean speech n_clips, steady_clips (of them
         fall at every step) and, at every knot, p862_2_mean, p862_2_sd (raw) and stoi_mean.
     """
-    return json.loads(files("aqp_utils").joinpath("assets/pseudo_pesq.json").read_text("utf-8"))
+    return json.loads((ASSETS / "pseudo_pesq.json").read_text("utf-8"))
 
 
 @cache
