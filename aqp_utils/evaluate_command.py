@@ -38,7 +38,7 @@ def run(arguments):
     """
     # These take seconds to import; wrong arguments are told before.
     from aqp_utils.core.files import ensure_writable, sha256
-    from aqp_utils.evaluate_labels import as_text, evaluate
+    from aqp_utils.evaluation.agreement import as_text, evaluate
     from aqp_utils.predict.predictor import Predictor
     from aqp_utils.recordings.label_tables import read_labels
 

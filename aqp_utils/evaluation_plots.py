@@ -7,10 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from aqp_utils.core import scale
-from aqp_utils.invariance import WORTH_A_WORD
-from aqp_utils.metrics import expected_calibration_error, reliability
+from aqp_utils.evaluation.invariance import WORTH_A_WORD
+from aqp_utils.evaluation.metrics import expected_calibration_error, reliability
+from aqp_utils.evaluation.unseen_damage import TRAINED_ON
 from aqp_utils.plots import CLASS_COLORS
-from aqp_utils.unseen_damage import TRAINED_ON
 
 N_BINS = 10  # of the reliability diagram; ECE is taken over the same
 _ACCENT, _GREY = CLASS_COLORS["high"], "0.4"

@@ -8,7 +8,7 @@ import ipywidgets
 from aqp_utils.controls import dropdown
 from aqp_utils.core.audio import read_wav
 from aqp_utils.core.text import number
-from aqp_utils.explain import explanation
+from aqp_utils.evaluation.attribution import explanation
 from aqp_utils.live_picture import figure_html
 from aqp_utils.players import player_table
 

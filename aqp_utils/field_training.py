@@ -30,7 +30,7 @@ from aqp_utils.core.files import atomic, write_csv, write_json
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.core.scale import CLASSES, SCALE
 from aqp_utils.encoders.spectrogram import SpectrogramEncoder
-from aqp_utils.metrics import pearson, spearman
+from aqp_utils.evaluation.metrics import pearson, spearman
 from aqp_utils.microphone import random_response
 from aqp_utils.model.network import MultiTaskNet
 from aqp_utils.model.prediction import Prediction

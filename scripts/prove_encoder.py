@@ -38,8 +38,8 @@ from aqp_utils.data.split import grouped_folds  # noqa: E402
 from aqp_utils.degradations.degrade import KINDS, degrade, sample_parameter  # noqa: E402
 from aqp_utils.encoders.catalog import EMBEDDED_FOLDER  # noqa: E402
 from aqp_utils.encoders.wav2vec2 import load_encoder  # noqa: E402
+from aqp_utils.evaluation.bootstrap import difference_interval  # noqa: E402
 from aqp_utils.features.psychoacoustics import psychoacoustic_features  # noqa: E402
-from aqp_utils.intervals import difference_interval  # noqa: E402
 from aqp_utils.model import Examples, MultiTaskNet, fit  # noqa: E402
 from aqp_utils.runs.environment import versions  # noqa: E402
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from aqp_utils.core.scale import CLASSES
-from aqp_utils.evaluation import plain, summarize, with_intervals
+from aqp_utils.evaluation.summary import plain, summarize, with_intervals
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from tiny_predictor import save_predictor, voice_like
 
-from aqp_utils import invariance
 from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs
-from aqp_utils.invariance import CHANGES, Change
+from aqp_utils.evaluation import invariance
+from aqp_utils.evaluation.invariance import CHANGES, Change
 from aqp_utils.predict.predictor import Predictor
 from aqp_utils.recordings.reading import from_waveform
 

@@ -22,9 +22,9 @@ from aqp_utils.data.split import TEST, TRAIN, grouped_split
 from aqp_utils.degradations.codecs import through_codec
 from aqp_utils.degradations.degrade import KINDS, add_noise
 from aqp_utils.degradations.noise import add_coloured_noise
-from aqp_utils.experiments import UNUSED, select_inputs, train_and_predict
-from aqp_utils.intervals import bootstrap_interval
-from aqp_utils.metrics import spearman
+from aqp_utils.evaluation.bootstrap import bootstrap_interval
+from aqp_utils.evaluation.experiments import UNUSED, select_inputs, train_and_predict
+from aqp_utils.evaluation.metrics import spearman
 
 SEVERITIES = (1, 2, 3)
 

@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from aqp_utils.core.files import atomic, sha256, write_csv, write_json, write_text
 from aqp_utils.core.text import interval_text
-from aqp_utils.evaluation import plain
-from aqp_utils.intervals import bootstrap_interval
-from aqp_utils.metrics import CLIP, CONDITION, condition_metrics, regression_metrics
-from aqp_utils.peers import available_peers, peer_columns, peer_scores
+from aqp_utils.evaluation.bootstrap import bootstrap_interval
+from aqp_utils.evaluation.metrics import CLIP, CONDITION, condition_metrics, regression_metrics
+from aqp_utils.evaluation.peers import available_peers, peer_columns, peer_scores
+from aqp_utils.evaluation.summary import plain
 from aqp_utils.predict.predictor import TABLE_COLUMNS
 from aqp_utils.recordings.reading import Recording
 from aqp_utils.recordings.second_process import read_all
@@ -186,7 +186,7 @@ def worst_clips(table, n=N_WORST):
 
     Adds the column error_mapped: what offset and gain of the scale do not explain.
     """
-    from aqp_utils.metrics import first_order_mapping
+    from aqp_utils.evaluation.metrics import first_order_mapping
 
     mapped = first_order_mapping(table["score"], table[OURS]) - table["score"]
     order = np.argsort(-np.abs(mapped.to_numpy()), kind="stable")[:n]

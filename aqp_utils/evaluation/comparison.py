@@ -1,17 +1,16 @@
 """Tables of a set of experiments: per seed, over seeds, and differences to a reference.
 
-All take the predictions of `aqp_utils.experiments.run`, at clip level. The spread over seeds (sd)
-says what another split and initialisation would change; the intervals draw sources again and say
-what another choice of test sources would change, the trained networks being what they are. The
-intervals are not corrected for the number of comparisons: of many, one in twenty looks clear by
-luck.
+All take the predictions of `experiments.run`, at clip level. The spread over seeds (sd) says what
+another split and initialisation would change; the intervals draw sources again and say what another
+choice of test sources would change, the trained networks being what they are. The intervals are not
+corrected for the number of comparisons: of many, one in twenty looks clear by luck.
 """
 
 import numpy as np
 import pandas as pd
 
-from aqp_utils.draws import DRAW_METRICS, draw_counts, mean_over_seeds
-from aqp_utils.metrics import clip_metrics, monotonicity
+from aqp_utils.evaluation.bootstrap import DRAW_METRICS, draw_counts, mean_over_seeds
+from aqp_utils.evaluation.metrics import clip_metrics, monotonicity
 
 TRIAL = ["experiment", "condition"]
 TAILS = (2.5, 97.5)  # percent, of a 95 % interval

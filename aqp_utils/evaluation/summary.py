@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from aqp_utils.intervals import bootstrap_interval
-from aqp_utils.metrics import (
+from aqp_utils.evaluation.bootstrap import bootstrap_interval
+from aqp_utils.evaluation.metrics import (
     classification_metrics,
     clip_metrics,
     condition_metrics,

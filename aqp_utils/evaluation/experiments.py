@@ -1,8 +1,8 @@
 """What each ingredient is worth: many small trainings, planned first and run together.
 
 A plan is a list of `Trial`s. `run` trains one network per trial and returns the predictions of
-all of them on their test clips; `aqp_utils.comparison` turns those into tables. Everything works
-on arrays: the arrays of features.npz and the table of degraded clips.
+all of them on their test clips; `comparison` turns those into tables. Everything works on arrays:
+the arrays of features.npz and the table of degraded clips.
 """
 
 from dataclasses import asdict, dataclass, field, replace
