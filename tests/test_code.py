@@ -15,7 +15,7 @@ def names_behind(module):
 
 
 def test_the_recipe_of_field_clips_stands_on_the_voices():
-    assert "sources/formant_voice.py" in names_behind("field_recipe")
+    assert "sources/formant_voice.py" in names_behind("training.field.recipe")
 
 
 def test_a_module_that_is_not_there_raises():

@@ -3,12 +3,12 @@ import pytest
 from scipy.signal import butter, sosfilt
 from speech_measures import distance_from_average_db, octave_power
 
-from aqp_utils import field_recording
 from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
-from aqp_utils.field_recording import as_recorded, gated, through_microphone
-from aqp_utils.microphone import CLOSENESS_DB, random_closeness, random_dispersion
 from aqp_utils.sources.average_speech import equalised
 from aqp_utils.sources.formant_voice import speech_clip
+from aqp_utils.training.field import recording
+from aqp_utils.training.field.microphone import CLOSENESS_DB, random_closeness, random_dispersion
+from aqp_utils.training.field.recording import as_recorded, gated, through_microphone
 
 
 @pytest.fixture(scope="module")
@@ -28,22 +28,22 @@ def test_recordings_keep_length_and_level_and_are_finite(voice):
 def test_conditions_come_in_about_their_shares(voice):
     facts = [as_recorded(voice, np.random.default_rng(seed))[1] for seed in range(150)]
     shares = {
-        "drr_db": field_recording.ROOM_SHARE,
-        "ratio": field_recording.LEVELLED_SHARE,
-        "crest_db": field_recording.LIMITED_SHARE,
-        "floor_db": 1 - field_recording.NO_FLOOR_SHARE,
-        "coded_kbps": field_recording.CODED_SHARE,
+        "drr_db": recording.ROOM_SHARE,
+        "ratio": recording.LEVELLED_SHARE,
+        "crest_db": recording.LIMITED_SHARE,
+        "floor_db": 1 - recording.NO_FLOOR_SHARE,
+        "coded_kbps": recording.CODED_SHARE,
     }
     for name, share in shares.items():
         assert np.mean([np.isfinite(one[name]) for one in facts]) == pytest.approx(share, abs=0.13)
     floors = [one["floor_db"] for one in facts if np.isfinite(one["floor_db"])]
-    assert min(floors) >= field_recording.LOWEST_FLOOR_DB
-    assert max(floors) <= field_recording.HIGHEST_FLOOR_DB
+    assert min(floors) >= recording.LOWEST_FLOOR_DB
+    assert max(floors) <= recording.HIGHEST_FLOOR_DB
 
 
 def test_the_floor_has_the_level_it_says(monkeypatch):
     for name in ("ROOM", "LEVELLED", "LIMITED", "GATE", "CODED", "NO_FLOOR"):
-        monkeypatch.setattr(field_recording, f"{name}_SHARE", 0)
+        monkeypatch.setattr(recording, f"{name}_SHARE", 0)
     burst = np.zeros(2 * SAMPLE_RATE)
     burst[:SAMPLE_RATE] = np.random.default_rng(0).standard_normal(SAMPLE_RATE)
     audio, facts = as_recorded(burst, np.random.default_rng(1))

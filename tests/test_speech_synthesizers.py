@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from aqp_utils import field_sources
 from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
 from aqp_utils.sources import text_to_speech
 from aqp_utils.sources.text_to_speech import random_text, synthesized_speech, synthesizers
+from aqp_utils.training.field import sources
 
 PROGRAMS = tuple(text_to_speech.COMMANDS)
 
@@ -49,12 +49,12 @@ def test_a_program_that_fails_is_named(monkeypatch):
 
 
 def test_without_any_program_our_own_voices_take_its_share(monkeypatch):
-    monkeypatch.setattr(field_sources, "synthesizers", dict)
-    shares = field_sources.shares()
-    assert set(shares) == set(field_sources.OWN)
+    monkeypatch.setattr(sources, "synthesizers", dict)
+    shares = sources.shares()
+    assert set(shares) == set(sources.OWN)
     assert sum(shares.values()) == pytest.approx(1)
-    audio, facts = field_sources.draw_source(1.0, np.random.default_rng(0))
-    assert audio.shape == (SAMPLE_RATE,) and facts["family"] in field_sources.OWN
+    audio, facts = sources.draw_source(1.0, np.random.default_rng(0))
+    assert audio.shape == (SAMPLE_RATE,) and facts["family"] in sources.OWN
 
 
 def test_a_short_utterance_is_followed_by_silence_and_a_long_one_is_cut():

@@ -9,7 +9,6 @@ import numpy as np
 import soxr
 
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.field_recording import as_recorded
 from aqp_utils.sources.average_speech import equalised
 from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.sources.harmonic_voice import harmonic_speech_clip
@@ -18,6 +17,7 @@ from aqp_utils.sources.percussion import percussion_clip
 from aqp_utils.sources.singing import singing_clip
 from aqp_utils.sources.text_to_speech import synthesized_speech, synthesizers
 from aqp_utils.sources.tones import tone_clip
+from aqp_utils.training.field.recording import as_recorded
 
 OWN = {
     "formant voice": (speech_clip, 0.10),

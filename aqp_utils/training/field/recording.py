@@ -21,7 +21,7 @@ from aqp_utils.degradations.dynamics import compressed, limited
 from aqp_utils.degradations.noise import coloured_noise
 from aqp_utils.degradations.rooms import decaying_response
 from aqp_utils.degradations.strength import geometric
-from aqp_utils.microphone import (
+from aqp_utils.training.field.microphone import (
     LONGEST_DELAY_S,
     N_BUMPS,
     random_closeness,

@@ -31,11 +31,11 @@ from aqp_utils.core.randomness import rng_for
 from aqp_utils.core.scale import CLASSES, SCALE
 from aqp_utils.encoders.spectrogram import SpectrogramEncoder
 from aqp_utils.evaluation.metrics import pearson, spearman
-from aqp_utils.microphone import random_response
 from aqp_utils.model.network import MultiTaskNet
 from aqp_utils.model.prediction import Prediction
 from aqp_utils.runs.code import code_behind
-from aqp_utils.training_state import Clock, load_checkpoint, save_checkpoint
+from aqp_utils.training.field.microphone import random_response
+from aqp_utils.training.state import Clock, load_checkpoint, save_checkpoint
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 SHUFFLING, CROPPING = 1, 2  # addresses of random streams
@@ -71,7 +71,7 @@ class FieldSettings:
 
     def key(self):
         """Short name of a training with these settings by this code."""
-        about = json.dumps(asdict(self), sort_keys=True) + code_behind("field_training")
+        about = json.dumps(asdict(self), sort_keys=True) + code_behind("training.field.training")
         return hashlib.sha256(about.encode()).hexdigest()[:12]
 
 

@@ -1,7 +1,7 @@
 """Pretraining of the embedded encoder: masked prediction of what a clip is and what was done to it.
 
-A resumable loop over random crops from pools of synthesis (`aqp_utils.pretrain_stream`), towards
-the targets of `aqp_utils.pretrain_targets`. Notebook 00 explains and runs it.
+A resumable loop over random crops from pools of synthesis (`stream`), towards
+the targets of `targets`. Notebook 00 explains and runs it.
 """
 
 import json
@@ -21,7 +21,8 @@ from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.files import sha256_of_files, write_csv, write_json
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.encoders.embedded import SHAPE
-from aqp_utils.pretrain_targets import (
+from aqp_utils.runs.environment import describe, processor_name
+from aqp_utils.training.encoder.targets import (
     FRAMES_PER_STEP,
     N_MELS,
     LogMel,
@@ -30,8 +31,7 @@ from aqp_utils.pretrain_targets import (
     encoder_frames,
     unit_variance,
 )
-from aqp_utils.runs.environment import describe, processor_name
-from aqp_utils.training_state import Clock, load_checkpoint, save_checkpoint
+from aqp_utils.training.state import Clock, load_checkpoint, save_checkpoint
 
 BATCHES, SETTING_UP = 5, 6  # addresses of random streams; 0 to 4 are the versions of a source
 CLEAN_SHARE = 0.1  # crops whose input is the clean source itself

@@ -18,9 +18,9 @@ from tqdm import tqdm
 from aqp_utils.core.files import atomic
 from aqp_utils.core.scale import class_of_score, to_scale
 from aqp_utils.degradations.catalogue import ALL_DAMAGES, DAMAGES
-from aqp_utils.field_recipe import make_source
-from aqp_utils.field_sources import shares
 from aqp_utils.runs.code import code_behind
+from aqp_utils.training.field.recipe import make_source
+from aqp_utils.training.field.sources import shares
 
 SOURCES_PER_SHARD = 10
 PARTS = ("train", "validation", "test")
@@ -171,5 +171,5 @@ def key_of(seed, duration_s):
 
     Clips of an interrupted run are only taken up again if all of this is as it was.
     """
-    about = [seed, duration_s, shares(), sorted(DAMAGES), code_behind("field_recipe")]
+    about = [seed, duration_s, shares(), sorted(DAMAGES), code_behind("training.field.recipe")]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]

@@ -13,12 +13,12 @@ from aqp_utils.core.files import sha256, write_json
 from aqp_utils.encoders.spectrogram import FILE as SPECTROGRAM
 from aqp_utils.encoders.spectrogram import save_spectrogram_encoder
 from aqp_utils.features.sets import feature_names
-from aqp_utils.field_recipe import FEATURE_SET
-from aqp_utils.field_sources import OTHER_THAN_SPEECH
-from aqp_utils.field_training import predict
 from aqp_utils.model.conformal import residual_quantiles
 from aqp_utils.model.saved import save_model
 from aqp_utils.predict.shipped import CARD
+from aqp_utils.training.field.recipe import FEATURE_SET
+from aqp_utils.training.field.sources import OTHER_THAN_SPEECH
+from aqp_utils.training.field.training import predict
 
 SCALER_CLIPS = 2_000
 DETECTOR_CLIPS = 1_000  # of speech and of other sounds, in each part

@@ -9,7 +9,7 @@ from aqp_utils.core.randomness import rng_for
 from aqp_utils.data.labels import measured_pesq
 from aqp_utils.degradations.catalogue import damaged
 from aqp_utils.features.psychoacoustics import psychoacoustic_features
-from aqp_utils.field_sources import draw_source
+from aqp_utils.training.field.sources import draw_source
 
 VERSIONS = 5  # version 0 is the clean source, 1 to 4 are damaged
 FEATURE_SET = "psychoacoustic"
