@@ -10,7 +10,7 @@ from aqp_utils.core.audio import read_wav
 from aqp_utils.core.text import number
 from aqp_utils.evaluation.attribution import explanation
 from aqp_utils.live_picture import figure_html
-from aqp_utils.players import player_table
+from aqp_utils.views.players import player_table
 
 
 def explain_explorer(predictor, folder_degraded, table):

@@ -24,10 +24,10 @@ from aqp_utils.core.audio import SAMPLE_RATE, read_wav
 from aqp_utils.core.files import write_text
 from aqp_utils.core.scale import CLASSES
 from aqp_utils.core.text import number
-from aqp_utils.players import FORMATS, audio_data_uri
 from aqp_utils.report_checks import check_tables
 from aqp_utils.runs.notebooks import STUDY
 from aqp_utils.runs.stage import MANIFEST
+from aqp_utils.views.players import FORMATS, audio_data_uri
 
 N_PLAYERS = 100  # clips with players; keeps the page of a large run near 5 MB
 COLORMAP_STEPS = 32  # the page interpolates between them
@@ -166,7 +166,7 @@ def _clips(predictions):
         text = number(row["error"])
         row["error_text"] = f"+{text}" if float(f"{row['error']:.2f}") > 0 else text
         row["classes_off"] = off
-        row["parameter_text"] = report_view.parameter_text(row["kind"], row.get("parameter"))
+        row["parameter_text"] = parameter_text(row["kind"], row.get("parameter"))
         row["probabilities"] = [(name, row.get(f"p_{name}")) for name in CLASSES[::-1]]
         rows.append(row)
     return rows

@@ -150,17 +150,6 @@ def confusion(metrics):
     return rows
 
 
-def parameter_text(kind, value):
-    """The physical parameter of a clip in words, e.g. "SNR 38.4 dB"."""
-    facts = DEGRADATIONS.get(kind)
-    if value is None or not math.isfinite(value):
-        return MISSING
-    if facts is None:
-        return number(value)
-    unit = "" if facts.unit == "1" else f" {facts.unit}"
-    return f"{facts.parameter} {number(value, {'Hz': 0, 'dB': 1}.get(facts.unit, 2))}{unit}"
-
-
 def scatter(rows, size=100.0):
     """Position of each clip (true score to the right, predicted upward) in a square of `size`."""
     low, high = SCALE[0] - 0.1, SCALE[1] + 0.1

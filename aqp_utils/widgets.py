@@ -21,10 +21,10 @@ from aqp_utils.explain_explorer import explain_explorer
 from aqp_utils.feature_table import feature_cells, feature_tables
 from aqp_utils.features.sets import FEATURE_SETS
 from aqp_utils.live_picture import LivePicture, Panel
-from aqp_utils.players import switched_players
 from aqp_utils.predict.predictor import Predictor
-from aqp_utils.report_view import parameter_text
 from aqp_utils.tone_lab import tone_lab
+from aqp_utils.views.players import switched_players
+from aqp_utils.views.text import parameter_text
 from aqp_utils.your_audio import your_audio
 
 __all__ = ["clip_explorer", "degradation_lab", "explain_explorer", "tone_lab", "your_audio"]

@@ -18,10 +18,10 @@ from aqp_utils.core.text import number
 from aqp_utils.feature_table import feature_cells, feature_tables
 from aqp_utils.features.sets import FEATURE_SETS
 from aqp_utils.live_picture import figure_html
-from aqp_utils.players import player_table
 from aqp_utils.predict import familiarity
 from aqp_utils.recordings.reading import RecordingError, extensions
 from aqp_utils.recordings.second_process import read_all
+from aqp_utils.views.players import player_table
 
 LONGEST_S = 120.0  # scored while someone waits
 SHOWN_AS_RANGE = familiarity.FAR_Z  # standard deviations from the middle to the end of a bar

@@ -11,8 +11,8 @@ import soundfile as sf
 
 from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs
 from aqp_utils.degradations.degrade import degrade
-from aqp_utils.players import FORMATS, audio_data_uri, player_table
 from aqp_utils.sources.formant_voice import speech_clip
+from aqp_utils.views.players import FORMATS, audio_data_uri, player_table
 
 
 class Parts(HTMLParser):

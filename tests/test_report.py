@@ -15,6 +15,7 @@ from PIL import Image
 from aqp_utils import plots, report_checks, report_view
 from aqp_utils.core.text import number
 from aqp_utils.report import packed_png, write_report
+from aqp_utils.views.text import parameter_text
 
 
 class Links(HTMLParser):
@@ -242,7 +243,7 @@ def test_numbers_as_text(value, shown):
     ],
 )
 def test_strength_in_words(kind, value, shown):
-    assert report_view.parameter_text(kind, value) == shown
+    assert parameter_text(kind, value) == shown
 
 
 def test_all_positions_lie_on_their_axis():

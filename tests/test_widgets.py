@@ -17,8 +17,9 @@ from tiny_predictor import save_predictor, voice_like
 from aqp_utils import recorder, tone_lab, widgets, your_audio
 from aqp_utils.core.audio import read_wav
 from aqp_utils.explore import explorers
-from aqp_utils.feature_table import feature_label, feature_tables
+from aqp_utils.feature_table import feature_tables
 from aqp_utils.predict.predictor import Predictor, find_predictor
+from aqp_utils.views.text import feature_label
 
 
 def controls(widget):

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from aqp_utils import plots
 from aqp_utils.core.audio import SAMPLE_RATE, level_of_training, rms_dbfs
-from aqp_utils.feature_table import feature_label
+from aqp_utils.views.text import feature_label
 
 STEPS = 256  # of the integral; the parts then add up within 1 % (tests/test_explain.py)
 REGION_S = 0.25
