@@ -7,10 +7,11 @@ import ipywidgets
 import numpy as np
 import pandas as pd
 
-from aqp_utils import plots, widgets
+from aqp_utils import widgets
 from aqp_utils.predict.predictor import find_predictor
 from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.sources.tones import tone_clip
+from aqp_utils.views import plots
 
 CLIP_S = 3.0
 

@@ -19,7 +19,7 @@ import soundfile as sf
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from aqp_utils import plots, report_view
+from aqp_utils import report_view
 from aqp_utils.core.audio import SAMPLE_RATE, read_wav
 from aqp_utils.core.files import write_text
 from aqp_utils.core.scale import CLASSES
@@ -27,7 +27,9 @@ from aqp_utils.core.text import number
 from aqp_utils.report_checks import check_tables
 from aqp_utils.runs.notebooks import STUDY
 from aqp_utils.runs.stage import MANIFEST
+from aqp_utils.views import plots
 from aqp_utils.views.players import FORMATS, audio_data_uri
+from aqp_utils.views.text import parameter_text
 
 N_PLAYERS = 100  # clips with players; keeps the page of a large run near 5 MB
 COLORMAP_STEPS = 32  # the page interpolates between them

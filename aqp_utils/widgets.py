@@ -10,7 +10,6 @@ from pathlib import Path
 import ipywidgets
 import numpy as np
 
-from aqp_utils import plots
 from aqp_utils.controls import bar, beside, dropdown, strength_slider, together, unobserved
 from aqp_utils.core import scale
 from aqp_utils.core.audio import SAMPLE_RATE, read_wav
@@ -23,6 +22,7 @@ from aqp_utils.features.sets import FEATURE_SETS
 from aqp_utils.live_picture import LivePicture, Panel
 from aqp_utils.predict.predictor import Predictor
 from aqp_utils.tone_lab import tone_lab
+from aqp_utils.views import plots
 from aqp_utils.views.players import switched_players
 from aqp_utils.views.text import parameter_text
 from aqp_utils.your_audio import your_audio

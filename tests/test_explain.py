@@ -12,6 +12,7 @@ from aqp_utils.evaluation import attribution
 from aqp_utils.features.sets import feature_names
 from aqp_utils.model import MultiTaskNet, QualityModel
 from aqp_utils.predict.predictor import Predictor
+from aqp_utils.views.plots import explanation
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_a_long_clip_is_refused(predictor):
 
 
 def test_figure_shows_regions_and_inputs(predictor):
-    fig = attribution.explanation(predictor, voice_like(1.0))
+    fig = explanation(attribution.explain(predictor, voice_like(1.0)), voice_like(1.0))
     bars, picture, inputs = fig.axes
     assert len(bars.patches) == 4 and len(picture.images) == 1
     assert len(inputs.patches) == 20

@@ -12,9 +12,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from aqp_utils import plots, report_checks, report_view
+from aqp_utils import report_checks, report_view
 from aqp_utils.core.text import number
 from aqp_utils.report import packed_png, write_report
+from aqp_utils.views import plots
 from aqp_utils.views.text import parameter_text
 
 

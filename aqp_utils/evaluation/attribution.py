@@ -12,11 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 
-from aqp_utils import plots
 from aqp_utils.core.audio import SAMPLE_RATE, level_of_training, rms_dbfs
-from aqp_utils.views.text import feature_label
 
 STEPS = 256  # of the integral; the parts then add up within 1 % (tests/test_explain.py)
 REGION_S = 0.25
@@ -24,7 +21,6 @@ FLOOR_S = 0.05  # shorter than a pause between notes or words
 FADE_S = 0.01  # into and out of the noise floor, or a click would be scored
 LONGEST_CLIP = 1.5  # of the training clips' length; longer ones are scored in parts
 EMBEDDING = "embedding"
-UP, DOWN = plots.CLASS_COLORS["high"], plots.CLASS_COLORS["low"]
 
 
 @dataclass(frozen=True)
@@ -139,34 +135,6 @@ def occluded(audio, region_s=REGION_S):
     return pd.DataFrame({"start_s": starts / SAMPLE_RATE, "end_s": ends / SAMPLE_RATE}), clips
 
 
-def explanation(predictor, audio):
-    """Figure: spectrogram with the influence of its regions, contributions of the inputs.
-
-    Parameters
-    ----------
-    predictor, audio
-        As for `explain`.
-
-    Returns
-    -------
-    Figure
-    """
-    found = explain(predictor, audio)
-    fig = Figure(figsize=(12, 5.2), layout="none")
-    grid = fig.add_gridspec(2, 2, width_ratios=(1.7, 1), height_ratios=(1, 2.2))
-    bars = fig.add_subplot(grid[0, 0])
-    _draw_regions(found.regions, bars, fig.add_subplot(grid[1, 0], sharex=bars), audio)
-    _draw_inputs(found.inputs, fig.add_subplot(grid[:, 1]))
-    bars.set_title(f"score {found.score:.2f}: which moments?", loc="left", fontweight="bold")
-    fig.axes[-1].set_title(
-        f"which inputs, from {found.average_score:.2f} of the average training clip?",
-        loc="right",
-        fontweight="bold",
-    )
-    fig.subplots_adjust(0.075, 0.1, 0.985, 0.93, 0.45, 0.12)
-    return fig
-
-
 def _scores_and_gradients(model, inputs):
     """Scores (n,) of inputs (n, n_inputs), and their gradients in standardised inputs."""
     standardised = torch.as_tensor((inputs - model.mean) / model.scale, dtype=torch.float32)
@@ -192,35 +160,3 @@ def _fade(n, start, end):
     distance = np.maximum(start - np.arange(n), np.arange(n) - end + 1)
     share = np.clip(distance / (FADE_S * SAMPLE_RATE), 0, 1)
     return 0.5 - 0.5 * np.cos(np.pi * share)
-
-
-def _colors(values):
-    return [UP if value >= 0 else DOWN for value in values]
-
-
-def _draw_regions(regions, bars, picture, audio):
-    """Influence as bars, and as a tint of the spectrogram below."""
-    width_s = regions["end_s"] - regions["start_s"]
-    influence = regions["influence"]
-    bars.bar(
-        regions["start_s"], influence, width_s, align="edge", color=_colors(influence), ec="white"
-    )
-    bars.axhline(0, color="black", lw=0.8)
-    bars.set(ylabel="lifts the\nscore by")
-    bars.tick_params(labelbottom=False)
-    plots.spectrogram(audio, picture, colorbar=False)
-    picture.images[0].set_cmap("gray")
-    strongest = max(np.abs(influence).max(), 1e-12)
-    for row, color in zip(regions.itertuples(), _colors(influence), strict=True):
-        alpha = 0.6 * abs(row.influence) / strongest
-        picture.axvspan(row.start_s, row.end_s, color=color, alpha=alpha, lw=0)
-
-
-def _draw_inputs(inputs, ax):
-    """Contributions as bars, the largest on top."""
-    ordered = inputs.reindex(inputs.abs().sort_values().index)
-    names = [feature_label(name) for name in ordered.index]
-    ax.barh(names, ordered, color=_colors(ordered))
-    ax.axvline(0, color="black", lw=0.8)
-    ax.set(xlabel="lifts the score by")
-    ax.tick_params(axis="y", labelsize="small")
