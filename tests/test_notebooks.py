@@ -209,7 +209,7 @@ def field_run(tmp_path_factory, offline):
     out = tmp_path_factory.mktemp("field") / "run"
     given = dict(N_SOURCES=50, DURATION_S=1.0, FIELD_EPOCHS=1, BOOTSTRAP=20)
     stream = io.StringIO()
-    series.run("field", given, out, root=ROOT, stream=stream)
+    batch.run("field", given, out, root=ROOT, stream=stream)
     assert made(stream.getvalue()) == ["06_field"]
     return out
 
@@ -220,7 +220,7 @@ def test_the_field_notebook_leaves_a_predictor_that_predicts(field_run):
     assert 1 <= result.interval[0] <= result.score <= result.interval[1] <= 4.5
     card = json.loads((field_run / "06_field" / "predictor" / "card.json").read_text())
     assert card["clips"] + card["left_out"] == 250
-    assert "PCC" in series.headline(field_run / "06_field" / "metrics.json")
+    assert "PCC" in batch.headline(field_run / "06_field" / "metrics.json")
 
 
 def test_the_field_notebook_has_pictures_and_leaves_no_checkpoints(field_run):
