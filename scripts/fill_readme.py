@@ -124,7 +124,8 @@ def encoder():
     size_mb = (folder / "model.safetensors").stat().st_size / 1e6
     return (
         f"The embedded encoder ({size_mb:.0f} MB) was pretrained on {card['audio_hours_seen']:.0f} "
-        f"hours of our own synthesis, without a label. What it adds ({proof['protocol']}):\n\n"
+        f"hours of our own synthesis: without a quality label, but with all five kinds of "
+        f"damage in it. What it adds ({proof['protocol']}):\n\n"
         f"{table}"
     )
 

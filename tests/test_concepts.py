@@ -17,8 +17,23 @@ LONGEST = 15  # lines of a cell that a reader takes in at once
 CONCEPTS = {
     "01_synthesize": [],
     "02_degrade": [],
-    "03_features": [],
-    "04_train": [],
+    "03_features": [
+        "calibration",
+        "bark",
+        "power_spectrum",
+        "third_octaves",
+        "core_loudness",
+        "masking",
+        "sharpness",
+        "am_tone",
+        "roughness",
+        "pooled_and_within",
+        "normalise",
+        "convolutions",
+        "hidden_states",
+        "embedding",
+    ],
+    "04_train": ["split", "standardise", "network", "loss", "training_loop"],
     "05_evaluate": [],
 }
 

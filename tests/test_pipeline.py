@@ -227,7 +227,7 @@ def test_the_command_line_from_anywhere(root, capsys, monkeypatch):
         (["run", "-p", "SEVERITY", "1"], "did you mean SEVERITIES?"),
         (["run", "--preset", "huge"], "preset 'huge': there are smoke"),
         (["run", "--out", "/proc/nowhere"], "/proc/nowhere: this folder cannot be written"),
-        (["run", "-p", "ENCODER", "/no/folder"], "ENCODER = '/no/folder': allowed are auto"),
+        (["run", "-p", "ENCODER", "/no/folder"], "ENCODER = '/no/folder': allowed are embedded"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_code_2(

@@ -206,16 +206,21 @@ def _choose_layer(layer, default, n_layers, name):
 
 
 def load_encoder(
-    name="auto", layer=None, pooling=None, device="auto", hidden_size=EMBEDDING_SIZE, verbose=True
+    name="embedded",
+    layer=None,
+    pooling=None,
+    device="auto",
+    hidden_size=EMBEDDING_SIZE,
+    verbose=True,
 ):
     """Load a frozen encoder and say in one line which one it is.
 
     Parameters
     ----------
     name : str
-        ``auto`` (facebook/wav2vec2-base where it can be had, else ``embedded``), ``embedded``,
-        ``random``, a folder written by ``save_pretrained``, or any Wav2Vec2, HuBERT or WavLM name
-        on the model hub.
+        ``embedded`` (ships here: the same numbers on every machine), ``auto``
+        (facebook/wav2vec2-base where it can be had, else ``embedded``), ``random``, a folder
+        written by ``save_pretrained``, or any Wav2Vec2, HuBERT or WavLM name on the model hub.
     layer : int or None
         Hidden state to pool: 0 is the input of the first layer, -1 the top. None takes the
         encoder's own default: its card's for ``embedded``, else the middle layer, since early and

@@ -99,15 +99,19 @@ def stationary_loudness(audio):
     specific : ndarray, shape (240,)
         Specific loudness (sone/Bark) at `BARK`.
     """
+    total, specific = loudness_from_levels(long_term_levels_db(audio)[np.newaxis])
+    return float(total[0]), specific[0]
+
+
+def long_term_levels_db(audio):
+    """Third-octave levels (dB SPL) at `CENTERS_HZ`, shape (28,), of audio, shape (n,)."""
     half = STATIONARY_WINDOW // 2
     # Half a window of zeros on both sides: squared sine windows then add up to one everywhere.
     n_frames = -(-len(audio) // half) + 1
     padded = np.zeros((n_frames + 1) * half)
     padded[half : half + len(audio)] = audio
     power = _frame_power(padded, STATIONARY_WINDOW, half).sum(axis=0) * half / len(audio)
-    levels = _third_octave_levels_db(power[np.newaxis], STATIONARY_WINDOW)
-    total, specific = _loudness_from_levels(levels)
-    return float(total[0]), specific[0]
+    return _third_octave_levels_db(power[np.newaxis], STATIONARY_WINDOW)[0]
 
 
 def loudness_over_time(audio):
@@ -127,7 +131,7 @@ def loudness_over_time(audio):
     ndarray, shape (n_frames,)
     """
     power = _frame_power(audio, FRAME_WINDOW, FRAME_HOP)
-    instant = _loudness_from_levels(_third_octave_levels_db(power, FRAME_WINDOW))[0]
+    instant = loudness_from_levels(_third_octave_levels_db(power, FRAME_WINDOW))[0]
     keep = np.exp(-1 / (FRAME_RATE_HZ * INTEGRATION_S))
     slow, _ = lfilter([1 - keep], [1, -keep], instant, zi=keep * instant[:1])
     return 0.47 * instant + 0.53 * slow
@@ -165,13 +169,13 @@ def _third_octave_weights(window):
     return np.array(weights, dtype=np.float32).T
 
 
-def _loudness_from_levels(levels_db):
+def loudness_from_levels(levels_db):
     """Loudness (sone), shape (m,), and specific loudness, (m, 240), from levels (m, 28)."""
-    core = _core_loudness(levels_db)
+    core = core_loudness(levels_db)
     return _attach_slopes(core, UPPER_EDGES_BARK, SLOPE_RANGES, SLOPES)
 
 
-def _core_loudness(levels_db):
+def core_loudness(levels_db):
     """Core loudness (sone/Bark) of 21 critical bands, ISO 532-1, annex A."""
     low_db = levels_db[:, :11]
     limits_db = LOW_RANGES_DB[:-1, np.newaxis] - LOW_CORRECTIONS_DB[:-1]

@@ -90,22 +90,29 @@ def roughness_asper(audio):
         Roughness (asper).
     """
     starts = np.linspace(0, len(audio) - WINDOW, ceil(len(audio) / WINDOW)).round().astype(int)
-    return float(np.mean([_window_roughness(audio[start : start + WINDOW]) for start in starts]))
+    return float(np.mean([window_roughness(audio[start : start + WINDOW]) for start in starts]))
 
 
-def _window_roughness(window):
-    channels = _channels()
+def window_roughness(window):
+    """Roughness (asper) of `WINDOW` samples."""
+    channels = channel_tables()
     spectrum = fft.rfft((window * channels.taper).astype(np.float32)) * channels.ear_gain
-    gains = _excitation_gains(np.abs(spectrum))
+    gains = excitation_gains(np.abs(spectrum))
     excitation = np.abs(fft.irfft(gains * spectrum, axis=1))
     mean = excitation.mean(axis=1)
     envelope = fft.rfft(excitation - mean[:, np.newaxis], axis=1)[:, MODULATION_BINS]
     return _roughness_from_envelopes(envelope * channels.modulation_gain, mean)
 
 
-def _excitation_gains(magnitude):
-    """Gain of every component in every channel, shape (47, n_bins), from masking slopes."""
-    channels = _channels()
+def excitation_gains(magnitude):
+    """Gain of every component in every channel, shape (47, n_bins), from masking slopes.
+
+    Parameters
+    ----------
+    magnitude : ndarray, shape (n_bins,)
+        RMS of each component behind the outer ear, full scale 1.0.
+    """
+    channels = channel_tables()
     level_db = 20 * np.log10(magnitude + 1e-12) + FULL_SCALE_SPL_DB
     upper_slope_db = np.minimum(-24 - 230 / channels.frequency_hz + 0.2 * level_db, 0)
     slope_db = channels.lower_drop_db + upper_slope_db * channels.bark_above
@@ -125,11 +132,11 @@ def _roughness_from_envelopes(envelope, mean):
     correlation = np.clip(np.sum(product, axis=1) / np.maximum(scale, 1e-30), -1, 1)
     below = np.concatenate([[1, 1], correlation])  # no channel 1 Bark below the lowest two
     above = np.concatenate([correlation, [1, 1]])
-    return CALIBRATION * np.sum(_channels().weight * (depth * below * above) ** 2)
+    return CALIBRATION * np.sum(channel_tables().weight * (depth * below * above) ** 2)
 
 
 @cache
-def _channels():
+def channel_tables():
     """Everything about the 47 channels that does not depend on the signal (float32 tables)."""
     half_bark = np.arange(len(HALF_BARK_HZ)) / 2
     frequency_hz = np.maximum(np.arange(WINDOW // 2 + 1) * SAMPLE_RATE / WINDOW, 1.0)

@@ -159,7 +159,7 @@ def fit(
         for epoch in tqdm(range(1, epochs + 1), desc="training", disable=not progress):
             model.train()
             for batch in torch.randperm(len(part[0]), generator=order).split(batch_size):
-                loss = sum(_losses(model, [t[batch] for t in part], class_weight, score_weight))
+                loss = sum(losses(model, [t[batch] for t in part], class_weight, score_weight))
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -170,7 +170,8 @@ def fit(
     model.to("cpu").eval()
 
 
-def _losses(model, part, class_weight, score_weight):
+def losses(model, part, class_weight=1.0, score_weight=0.5):
+    """Both weighted losses, cross-entropy and MSE, of (inputs, classes, scores) as tensors."""
     inputs, classes, scores = part
     logits, predicted = model(inputs)
     return (

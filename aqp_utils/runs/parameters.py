@@ -11,7 +11,7 @@ from typing import Any
 
 DEGRADATIONS = ("noise", "clip", "lowpass", "reverb", "compression")
 SEVERITIES = (1, 2, 3)
-ENCODER_WORDS = ("auto", "embedded", "random")
+ENCODER_WORDS = ("embedded", "auto", "random")
 
 
 @dataclass(frozen=True)
@@ -183,10 +183,10 @@ PARAMETERS = {
         ),
         Parameter(
             "ENCODER",
-            "auto",
+            "embedded",
             "",
             "Wav2Vec2 encoder",
-            "auto, embedded, random, a Hugging Face name such as facebook/wav2vec2-base "
+            "embedded, auto, random, a Hugging Face name such as facebook/wav2vec2-base "
             "and a local folder with a config.json",
             _encoder,
         ),

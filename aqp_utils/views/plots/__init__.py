@@ -32,7 +32,6 @@ from aqp_utils.views.plots.evaluation import (
     reliability_diagram,
     score_curve,
     score_histograms,
-    training_curves,
     unseen,
     unseen_order_bars,
 )
@@ -41,8 +40,11 @@ from aqp_utils.views.plots.features import (
     feature_response,
     feature_strips,
     gain_response,
+    hidden_states,
     projection,
     proof_by_layer,
+    roughness_curve,
+    specific_loudness,
 )
 from aqp_utils.views.plots.style import (
     CLASS_COLORS,
@@ -53,6 +55,7 @@ from aqp_utils.views.plots.style import (
     show,
     with_unit,
 )
+from aqp_utils.views.plots.training import heads_together, training_curves
 
 __all__ = [
     "CLASS_COLORS",
@@ -76,6 +79,8 @@ __all__ = [
     "feature_strips",
     "gain_response",
     "gallery",
+    "heads_together",
+    "hidden_states",
     "intervals",
     "invariance_dots",
     "mel_spectrogram",
@@ -85,12 +90,14 @@ __all__ = [
     "pseudo_pesq_curves",
     "reliability_diagram",
     "requested_against_measured",
+    "roughness_curve",
     "save",
     "score_curve",
     "score_histograms",
     "score_strips",
     "set_style",
     "show",
+    "specific_loudness",
     "spectrogram",
     "stft_db",
     "training_curves",

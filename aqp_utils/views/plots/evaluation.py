@@ -51,22 +51,6 @@ def score_curve(audio, curve, inches=(12, 3.4)):
     return fig
 
 
-def training_curves(history):
-    """Loss of both tasks and accuracy on the training and the test part, by epoch."""
-    fig, axes = plt.subplots(1, 3, figsize=(11, 3))
-    panels = {"ce": "cross-entropy (nat)", "mse": "squared error (score²)", "accuracy": "accuracy"}
-    for ax, (column, label) in zip(axes, panels.items(), strict=True):
-        for part, color in (("train", PALETTE[0]), ("test", PALETTE[1])):
-            ax.plot(history.epoch, history[f"{part}_{column}"], color=color, label=part)
-        ax.set(xlabel="epoch", ylabel=label)
-    axes[0].set_title("class")
-    axes[1].set_title("score")
-    axes[1].set_yscale("log")
-    axes[2].set(title="class", ylim=(0, 1.02))
-    axes[0].legend()
-    return fig
-
-
 def confusion(matrix, classes=scale.CLASSES, ax=None):
     """Confusion matrix with counts; rows true, columns predicted."""
     ax = ax_or_new(ax, figsize=(4, 3.4))
