@@ -21,10 +21,11 @@ def training_curves(history):
     fig, axes = plt.subplots(2, 2, figsize=(8, 5), sharex=True)
     panels = {"loss": "total loss", "ce": "cross-entropy", "mse": "squared error"}
     *losses, last = axes.flat
+    shown = history[[f"{part}_{column}" for part in _PARTS for column in panels]].to_numpy()
+    one_scale = (0.8 * shown[shown > 0].min(initial=1.0), 1.25 * shown.max())
     for ax, (column, title) in zip(losses, panels.items(), strict=True):
         _both_parts(ax, history, column)
-        ax.set(title=title, yscale="log")
-        ax.sharey(losses[0])
+        ax.set(title=title, yscale="log", ylim=one_scale)
         ax.grid(axis="y", color="0.92")
     _both_parts(last, history, "accuracy")
     last.set(title="accuracy of the class", ylim=(0, 1.03), xlabel="epoch", ylabel="share right")
