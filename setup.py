@@ -18,7 +18,7 @@ PICTURES = (".png", ".svg", ".jpg", ".gif")
 
 
 def long_description(readme):
-    """The text `readme` with whole addresses; diagrams and markers, which an index shows raw, go."""
+    """The text `readme` with whole addresses, and without what an index shows raw."""
     text = re.sub(r"```mermaid\n.*?```\n+", "", readme, flags=re.DOTALL)
     text = re.sub(r"<!-- .*? -->\n+", "", text)
     markdown, html = r"(\]\()([^)\s]+)", r"((?:src|href|srcset)=\")([^\"]+)"
