@@ -40,6 +40,8 @@ field: $(FIELD_READY)
 
 test: $(TEST_READY)
 	@$(BIN) -m ruff check .
+	@$(BIN) -m ruff format --check --quiet .
+	@$(VENV)/bin/numpydoc lint $$(find aqp_utils -name "*.py")
 	@$(VENV)/bin/lint-imports
 	@$(BIN) -m pytest $(ARGS)
 

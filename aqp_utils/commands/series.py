@@ -34,6 +34,7 @@ class Task:
 
     @property
     def name(self):
+        """Name of the notebook, "01_synthesize"."""
         return self.notebook.stem
 
 
