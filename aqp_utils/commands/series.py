@@ -210,15 +210,14 @@ def _start_index(tasks, start):
 
 def _require_earlier(out, tasks, start):
     """Check that what comes before `--from` is there; that its code was edited since is allowed."""
-    for task in tasks:
-        with FileHashes(out, handed_on=True) as hashes:
-            record = verify(out, task.folder, hashes)
-        differing = differences(record, task.values)
-        if differing:
-            raise RunError(
-                f"{out / task.folder} was made with other settings ({differing})",
-                f"--from {start} needs it as asked for now, run without --from.",
-            )
+    with FileHashes(out, handed_on=True) as hashes:
+        for task in tasks:
+            differing = differences(verify(out, task.folder, hashes), task.values)
+            if differing:
+                raise RunError(
+                    f"{out / task.folder} was made with other settings ({differing})",
+                    f"--from {start} needs it as asked for now, run without --from.",
+                )
 
 
 def _run_tasks(root, out, tasks, forced_from, stream):
@@ -243,8 +242,7 @@ def _run_tasks(root, out, tasks, forced_from, stream):
 
 def _reason_to_make(root, out, task):
     """Why the notebook has to run, None if all is right and its executed copy is there."""
-    with FileHashes(out, handed_on=True) as hashes:
-        reason = reason_to_make(out, task.folder, task.reads, task.values, hashes, root)
+    reason = reason_to_make(out, task.folder, task.reads, task.values, root)
     has_copy = (out / COPIES / task.notebook.name).is_file()
     return reason if reason or has_copy else "no executed copy"
 

@@ -209,8 +209,8 @@ def _problem_of(record, name):
     return None
 
 
-def reason_to_make(out, name, reads, values, hashes, root=None):
-    """Why the stage `name` has to be made, None if it is there, intact and as asked for.
+def reason_to_make(out, name, reads, values, root=None):
+    """Why a run of the series has to make `name`, None if it is there, intact and as asked for.
 
     Parameters
     ----------
@@ -220,15 +220,14 @@ def reason_to_make(out, name, reads, values, hashes, root=None):
         Folder of the stage, and of the stage before; None for the first.
     values : dict
         Parameters by name, as asked for now.
-    hashes : FileHashes
-        Of the files in `out`.
     root : Path, optional
         The repository; found by default.
     """
     if not (Path(out) / name / MANIFEST).is_file():
         return "not made yet"
     try:
-        record = verify(out, name, hashes)
+        with FileHashes(out, handed_on=True) as hashes:
+            record = verify(out, name, hashes)
     except RunError as error:
         return error.problem.replace(f"{out}/", "")
     if record["reads"] != reads:
