@@ -68,8 +68,11 @@ def difference_interval(statistic, first, second, groups, n, rng, level=0.95):
         As in `bootstrap_interval`.
     first, second : DataFrame
         Predictions of two models for the same clips in the same order (column clip).
-    groups, n, rng, level
-        As in `bootstrap_interval`.
+    groups : str
+        Column of the tables; this and the rest as in `bootstrap_interval`.
+    n : int
+    rng : numpy.random.Generator
+    level : float
 
     Raises
     ------
