@@ -318,25 +318,3 @@ def condition_metrics(table, by=("kind", "severity")):
     """
     means = table.groupby(list(by), observed=True)[["score", "predicted_score"]].mean()
     return {"n": len(means), **regression_metrics(means["score"], means["predicted_score"])}
-
-
-def report(table, by="kind"):
-    """Metrics overall and per group at clip level, and overall at condition level.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Predictions.
-    by : str
-        Column whose values are the groups.
-
-    Returns
-    -------
-    DataFrame
-        Columns level ("clip" or "condition"), group ("all" or a value of `by`), n, metrics.
-    """
-    rows = [{"level": CLIP, "group": "all", **clip_metrics(table)}]
-    for group, part in table.groupby(by, observed=True, sort=False):
-        rows.append({"level": CLIP, "group": group, **clip_metrics(part)})
-    rows.append({"level": CONDITION, "group": "all", **condition_metrics(table)})
-    return pd.DataFrame(rows)

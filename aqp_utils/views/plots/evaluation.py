@@ -232,28 +232,6 @@ def reliability_diagram(predictions):
     return fig
 
 
-def score_histograms(predictions):
-    """Predicted scores of the clips of each true class, and the thresholds between the classes.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        Columns quality, predicted_score.
-    """
-    edges = np.linspace(*scale.SCALE, 29)  # bins of 0.125
-    fig, axes = plt.subplots(
-        len(scale.CLASSES), 1, figsize=(6, 4.2), sharex=True, sharey=True, layout="constrained"
-    )
-    for ax, name in zip(axes, reversed(scale.CLASSES), strict=True):
-        scores = predictions.loc[predictions["quality"] == name, "predicted_score"]
-        ax.hist(scores, edges, color=CLASS_COLORS[name])
-        for threshold in scale.CLASS_THRESHOLDS:
-            ax.axvline(threshold, color="0.5", lw=0.8, ls=":")
-        ax.set(title=f"{name} ({len(scores)} clips)", ylabel="clips")
-    axes[-1].set(xlabel="predicted score (dotted: class limits of the labels)", xlim=scale.SCALE)
-    return fig
-
-
 def invariance_dots(table):
     """Mean change of the score ± sd for every change that should leave it; band: ±0.1.
 
