@@ -38,6 +38,7 @@ from aqp_utils.data.split import grouped_folds  # noqa: E402
 from aqp_utils.degradations.degrade import KINDS, degrade, sample_parameter  # noqa: E402
 from aqp_utils.encoders.catalog import EMBEDDED_FOLDER  # noqa: E402
 from aqp_utils.encoders.wav2vec2 import load_encoder  # noqa: E402
+from aqp_utils.evaluation import counted  # noqa: E402
 from aqp_utils.evaluation.bootstrap import difference_interval  # noqa: E402
 from aqp_utils.features.psychoacoustics import psychoacoustic_features  # noqa: E402
 from aqp_utils.model import Examples, MultiTaskNet, fit  # noqa: E402
@@ -163,6 +164,11 @@ def accuracy(predictions):
     return float((predictions.predicted_quality == predictions.quality).mean())
 
 
+def accuracy_of_draws(predictions, counts):
+    """`accuracy` in every draw of the bootstrap."""
+    return counted.mean(counts, (predictions.predicted_quality == predictions.quality).to_numpy())
+
+
 def figures_of(predictions):
     """Mean and standard deviation over the folds of each figure of merit."""
     rows = []
@@ -223,7 +229,7 @@ def prove(work, family, n_sources, layer, small):
             print({**rows[-1], "seconds": round(time.perf_counter() - start, 1)}, flush=True)
         for first, second in (("19 + embedded", "19"), ("embedded", "random")):
             interval = difference_interval(
-                accuracy, predictions[first], predictions[second], "source", BOOTSTRAP,
+                accuracy_of_draws, predictions[first], predictions[second], "source", BOOTSTRAP,
                 rng_for(SEED, "split", 1),
             )  # fmt: skip
             gain = {"family": family, "n_clips": len(table), "learner": learner}

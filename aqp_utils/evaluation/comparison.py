@@ -9,10 +9,11 @@ corrected for the number of comparisons: of many, one in twenty looks clear by l
 import numpy as np
 import pandas as pd
 
-from aqp_utils.evaluation.bootstrap import DRAW_METRICS, draw_counts, mean_over_seeds
+from aqp_utils.evaluation import counted
 from aqp_utils.evaluation.metrics import clip_metrics, monotonicity
 
 TRIAL = ["experiment", "condition"]
+METRICS = ("accuracy", "macro_f1", "off_by_two", "bias", "mae", "rmse", "pcc", "srcc")
 TAILS = (2.5, 97.5)  # percent, of a 95 % interval
 
 
@@ -52,10 +53,10 @@ def summary(predictions, n, rng):
         low and high (95 % interval of the mean), n_seeds, n_clips (of all seeds).
     """
     judged = predictions[predictions["judged"]]
-    spread = per_seed(predictions).groupby(TRIAL)[list(DRAW_METRICS)].std()
+    spread = per_seed(predictions).groupby(TRIAL)[list(METRICS)].std()
     tables = []
     for trial, part in judged.groupby(TRIAL, sort=False):
-        table = _intervals(mean_over_seeds(*_drawn(part, n, rng)), "mean")
+        table = _intervals(_draws(*_drawn(part, n, rng)), "mean")
         table.insert(1, "sd", spread.loc[trial].reindex(table.index))
         tables.append(_labelled(table, trial, part))
     return pd.concat(tables, ignore_index=True)
@@ -112,11 +113,37 @@ def differences(predictions, reference, n, rng):
         first, second = _paired(part, base, trial)
         first, counts = _drawn(first, n, rng)
         second = second.assign(group=first["group"].to_numpy())
-        draws = mean_over_seeds(first, counts) - mean_over_seeds(second, counts)
+        draws = _draws(first, counts) - _draws(second, counts)
         table = _intervals(draws, "difference")
         table["clear"] = (table["low"] > 0) | (table["high"] < 0)
         tables.append(_labelled(table, trial, first))
     return pd.concat(tables, ignore_index=True)
+
+
+def mean_over_seeds(table, counts):
+    """Metrics within each seed, averaged over the seeds, in every draw of clips.
+
+    Parameters
+    ----------
+    table : DataFrame, n rows
+        Predictions of several seeds: columns seed and those of `counted.of_predictions`.
+    counts : ndarray, shape (n_draws, n)
+
+    Returns
+    -------
+    dict of ndarray, shape (n_draws,)
+        Keys `METRICS`. A seed without a drawn clip does not count in that draw.
+    """
+    seeds = [
+        counted.of_predictions(table.iloc[rows], counts[:, rows])
+        for _, rows in sorted(table.groupby("seed").indices.items())
+    ]
+    return {name: _mean_of_defined([seed[name] for seed in seeds]) for name in METRICS}
+
+
+def _mean_of_defined(values):
+    defined = np.isfinite(values)
+    return counted.ratio(np.where(defined, values, 0).sum(axis=0), defined.sum(axis=0))
 
 
 def _paired(part, base, trial):
@@ -130,7 +157,13 @@ def _paired(part, base, trial):
 
 def _drawn(part, n, rng):
     group, sources = pd.factorize(part["source"])
-    return part.assign(group=group), draw_counts(len(sources), n, rng)
+    n_groups = len(sources)
+    drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=n)
+    return part.assign(group=group), np.vstack([np.ones(n_groups), drawn])
+
+
+def _draws(table, counts):
+    return pd.DataFrame(mean_over_seeds(table, np.take(counts, table["group"], axis=1)))
 
 
 def _intervals(draws, estimate):

@@ -22,6 +22,7 @@ from aqp_utils.data.split import TEST, TRAIN, grouped_split
 from aqp_utils.degradations.codecs import through_codec
 from aqp_utils.degradations.degrade import KINDS, add_noise
 from aqp_utils.degradations.noise import add_coloured_noise
+from aqp_utils.evaluation import counted
 from aqp_utils.evaluation.bootstrap import bootstrap_interval
 from aqp_utils.evaluation.experiments import UNUSED, select_inputs, train_and_predict
 from aqp_utils.evaluation.metrics import spearman
@@ -122,15 +123,26 @@ def _reference(name, parameter):
     return pseudo_pesq("noise", parameter) if name in (TRAINED_ON, "pink noise") else np.nan
 
 
-def _order(table):
-    """Order of the steps of each source, then the mean over sources."""
-    scores = table.pivot(index="source", columns="step", values="predicted_score").to_numpy()
+def _order_of_sources(table):
+    """How far the scores of each source follow the steps: one row per source."""
+    scores = table.pivot(index="source", columns="step", values="predicted_score")
+    scores = scores.loc[table["source"].unique()]
     mild, severe = np.triu_indices(scores.shape[1], k=1)
-    steps = np.arange(scores.shape[1])
-    rho = [spearman(-steps, row) for row in scores]
+    steps, values = np.arange(scores.shape[1]), scores.to_numpy()
+    return pd.DataFrame(
+        {
+            "source": scores.index,
+            # One score for all steps has no order: 0.
+            "spearman": np.nan_to_num([spearman(-steps, row) for row in values]),
+            "pairs_in_order": (values[:, mild] > values[:, severe]).mean(axis=1),
+        }
+    )
+
+
+def _mean_order(sources, counts):
     return {
-        "spearman": np.mean(np.nan_to_num(rho)),  # one score for all steps has no order: 0
-        "pairs_in_order": np.mean(scores[:, mild] > scores[:, severe]),
+        name: counted.mean(counts, sources[name].to_numpy())
+        for name in ("spearman", "pairs_in_order")
     }
 
 
@@ -155,9 +167,10 @@ def unseen_order(table, n_draws, rng):
     """
     rows = []
     for damage, part in table.groupby("damage", sort=False):
-        intervals = bootstrap_interval(_order, part, "source", n_draws, rng)
+        sources = _order_of_sources(part)
+        intervals = bootstrap_interval(_mean_order, sources, "source", n_draws, rng)
         ends = part.groupby("step")["predicted_score"].mean()
-        row = {"damage": damage, "n_sources": part["source"].nunique()}
+        row = {"damage": damage, "n_sources": len(sources)}
         for name, entry in intervals.iterrows():
             row |= {name: entry.estimate, f"{name}_low": entry.low, f"{name}_high": entry.high}
         row |= {"mildest": ends.iloc[0], "severest": ends.iloc[-1]}
