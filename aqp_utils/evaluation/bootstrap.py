@@ -60,8 +60,23 @@ def bootstrap_interval(statistic, table, groups, n, rng, level=0.95):
     return result if several else result.loc["value"].to_dict()
 
 
+def interval_or_value(statistic, table, groups, n, rng, level=0.95):
+    """`bootstrap_interval` of several statistics, with NaN for low and high of a single group."""
+    if table[groups].nunique() >= 2:
+        return bootstrap_interval(statistic, table, groups, n, rng, level)
+    found = statistic(table, np.ones((1, len(table))))
+    estimates = {name: values[0] for name, values in found.items()}
+    return pd.DataFrame({"estimate": estimates, "low": np.nan, "high": np.nan})
+
+
 def difference_interval(statistic, first, second, groups, n, rng, level=0.95):
-    """Interval of the statistic of `first` minus that of `second`, on the same clips.
+    """`bootstrap_interval` of the `paired_difference` of two tables of predictions."""
+    difference = paired_difference(statistic, first, second)
+    return bootstrap_interval(difference, first, groups, n, rng, level)
+
+
+def paired_difference(statistic, first, second):
+    """The statistic of `first` minus that of `second`, on the same clips.
 
     Both are evaluated on the same draws, so what all predictors find hard cancels out: the
     interval of a difference is narrower than two separate intervals suggest.
@@ -72,8 +87,11 @@ def difference_interval(statistic, first, second, groups, n, rng, level=0.95):
         As in `bootstrap_interval`.
     first, second : DataFrame
         Predictions of two models for the same clips in the same order (column clip).
-    groups, n, rng, level
-        As in `bootstrap_interval`.
+
+    Returns
+    -------
+    callable
+        A statistic of `first`, for `bootstrap_interval`.
 
     Raises
     ------
@@ -92,7 +110,7 @@ def difference_interval(statistic, first, second, groups, n, rng, level=0.95):
             return {name: one[name] - other[name] for name in one}
         return one - other
 
-    return bootstrap_interval(difference, first, groups, n, rng, level)
+    return difference
 
 
 def draw_counts(n_groups, n, rng):

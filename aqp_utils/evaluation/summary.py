@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from aqp_utils.evaluation import counted
-from aqp_utils.evaluation.bootstrap import bootstrap_interval
+from aqp_utils.evaluation.bootstrap import interval_or_value
 from aqp_utils.evaluation.metrics import clip_metrics, condition_metrics, confusion, per_class
 
 _SCORE_METRICS = ("mae", "mse", "rmse", "rmse_mapped", "pcc", "srcc")
@@ -30,10 +30,7 @@ def with_intervals(table, n, rng, statistics=counted.of_predictions):
         metric -> {"value", "low", "high"}; None where a metric is undefined, and no interval
         where all clips come from one source.
     """
-    if table["source"].nunique() < 2:
-        values = statistics(table, np.ones((1, len(table)))).items()
-        return {name: {"value": plain(v[0]), "low": None, "high": None} for name, v in values}
-    rows = bootstrap_interval(statistics, table, "source", n, rng)
+    rows = interval_or_value(statistics, table, "source", n, rng)
     return {
         name: {"value": plain(row.estimate), "low": plain(row.low), "high": plain(row.high)}
         for name, row in rows.iterrows()
