@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from aqp_utils.core import scale
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.scale import SCALE
+from aqp_utils.degradations.catalogue import TRAINED_ON
 from aqp_utils.evaluation.invariance import WORTH_A_WORD
 from aqp_utils.evaluation.metrics import expected_calibration_error, reliability
-from aqp_utils.evaluation.unseen_damage import TRAINED_ON
 from aqp_utils.views.plots.clips import spectrogram
 from aqp_utils.views.plots.style import CLASS_COLORS, KIND_COLORS, PALETTE, ax_or_new
 
