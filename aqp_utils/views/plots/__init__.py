@@ -31,7 +31,6 @@ from aqp_utils.views.plots.evaluation import (
     predicted_against_true,
     reliability_diagram,
     score_curve,
-    score_histograms,
     unseen,
     unseen_order_bars,
 )
@@ -93,7 +92,6 @@ __all__ = [
     "roughness_curve",
     "save",
     "score_curve",
-    "score_histograms",
     "score_strips",
     "set_style",
     "show",
