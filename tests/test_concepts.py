@@ -32,6 +32,7 @@ CONCEPTS = {
         "convolutions",
         "hidden_states",
         "embedding",
+        "fusion",
     ],
     "04_train": ["split", "standardise", "network", "loss", "training_loop"],
     "05_evaluate": [],
