@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from aqp_utils.core.scale import CLASSES, SCALE
-from aqp_utils.model.prediction import Prediction
+from aqp_utils.model.prediction import Prediction, from_probabilities
 
 ALPHAS = np.logspace(-1, 5, 7)  # ridge penalties tried; inputs have unit variance
 FOLDS = 5  # of the search for the penalty
@@ -33,7 +33,7 @@ class Constant:
     def predict(self, features, clips):
         """The same answer for every clip."""
         probabilities = np.tile(self.shares, (len(clips), 1))
-        return _from_probabilities(probabilities, np.full(len(clips), self.score))
+        return from_probabilities(probabilities, np.full(len(clips), self.score))
 
 
 class Ridge:
@@ -86,7 +86,7 @@ class Boosting:
         probabilities = np.zeros((len(clips), len(CLASSES)))
         columns = [CLASSES.index(name) for name in self.classifier.classes_]
         probabilities[:, columns] = self.classifier.predict_proba(features)
-        return _from_probabilities(probabilities, self.regressor.predict(features))
+        return from_probabilities(probabilities, self.regressor.predict(features))
 
 
 class Oracle:
@@ -116,7 +116,7 @@ class Oracle:
             if (kind, severity) not in self.score:
                 raise ValueError(f"the oracle has no training clip of {kind} severity {severity}.")
         probabilities = np.array([self.shares[cell] for cell in cells])
-        return _from_probabilities(probabilities, np.array([self.score[cell] for cell in cells]))
+        return from_probabilities(probabilities, np.array([self.score[cell] for cell in cells]))
 
 
 BASELINES = {
@@ -129,11 +129,6 @@ BASELINES = {
 
 def _class_shares(quality):
     return np.array([np.mean(quality == name) for name in CLASSES])
-
-
-def _from_probabilities(probabilities, score):
-    quality = [CLASSES[index] for index in probabilities.argmax(axis=1)]
-    return Prediction(probabilities, quality, np.clip(score, *SCALE))
 
 
 ON_FEATURES = ("ridge", "gradient boosting")  # these listen; the others ignore the features
