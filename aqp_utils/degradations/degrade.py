@@ -59,8 +59,10 @@ def lowpass(audio, cutoff_hz):
 
 
 def drr_db(rt60_s):
-    """Direct-to-reverberant ratio that goes with a reverberation time: 15 dB at 0.3 s, −10 dB per
-    doubling, as when the microphone moves away while the room grows."""
+    """Direct-to-reverberant ratio that goes with a reverberation time.
+
+    15 dB at 0.3 s, −10 dB per doubling, as when the microphone moves away while the room grows.
+    """
     return 15 - 10 * np.log2(rt60_s / 0.3)
 
 

@@ -224,7 +224,7 @@ def load_encoder(
     pooling : str or None
         ``mean`` or ``mean+std`` over time; None is ``mean``.
     device : str
-        ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` …
+        ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
     hidden_size : int or None
         Refuse an encoder of another width; None takes any.
     verbose : bool

@@ -83,7 +83,9 @@ class FieldNet(torch.nn.Module):
     ----------
     mean, scale : array_like, shape (n_known,)
         Of the inputs that are known beforehand: features first, then the frozen embedding.
-    hidden, dropout
+    hidden : sequence of int
+        As in `MultiTaskNet`.
+    dropout : float
         As in `MultiTaskNet`.
     seed : int
     """
