@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -42,12 +44,26 @@ def test_labels_follow_severity_and_parameter(study):
     assert falling.apply(lambda s: s.is_monotonic_decreasing).all()
 
 
+def test_without_gaps_the_severities_meet_and_classes_agree_with_scores(study, tmp_path):
+    out, clean, with_gaps = study
+    shutil.copytree(out / "01_clean", tmp_path / "01_clean")
+    plan = clips.plan_degraded(clean, KINDS, SEVERITIES)
+    made = clips.make_degraded(tmp_path / "02_degraded", plan, "pseudo_pesq", seed=0, gaps=False)
+    assert (made["quality"] == scale.class_of_score(made["score"])).all()
+    assert not made["parameter"].isin(with_gaps["parameter"]).any()
+    for kind in KINDS:
+        ranges = [labels.severity_range(kind, severity, gaps=False) for severity in SEVERITIES]
+        assert ranges[0][1] == ranges[1][0] and ranges[1][1] == ranges[2][0]
+        borders = [labels.pseudo_pesq(kind, ends[1]) for ends in ranges[:2]]
+        np.testing.assert_allclose(borders, scale.CLASS_THRESHOLDS[::-1], atol=1e-6)
+
+
 def test_more_sources_leave_the_first_ones_as_they_were(study, tmp_path):
-    out, _, clips = study
+    out, _, table = study
     clean = clips.make_clean(tmp_path / "01_clean", 5, "tones", 1.5, seed=0)
     plan = clips.plan_degraded(clean, KINDS, SEVERITIES)
     fewer = clips.make_degraded(tmp_path / "02_degraded", plan, "pseudo_pesq", seed=0)
-    assert fewer.equals(clips.head(15))
+    assert fewer.equals(table.head(15))
     for file in fewer["file"]:
         first, second = (folder / "02_degraded" / file for folder in (out, tmp_path))
         assert first.read_bytes() == second.read_bytes()

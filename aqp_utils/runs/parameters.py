@@ -166,6 +166,14 @@ PARAMETERS = {
             _some_of(*SEVERITIES),
         ),
         Parameter(
+            "GAPS",
+            True,
+            "",
+            "leave gaps between the severities; without, every score can occur",
+            "True and False",
+            lambda v: isinstance(v, bool),
+        ),
+        Parameter(
             "LABEL",
             "pseudo_pesq",
             "",
