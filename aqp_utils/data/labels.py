@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.package import ASSETS
-from aqp_utils.core.scale import CLASS_THRESHOLDS, SCALE
+from aqp_utils.core.scale import CLASS_THRESHOLDS, P862_2_RANGE, SCALE
 from aqp_utils.degradations.degrade import SEVERITY_RANGES
 
 
@@ -71,6 +71,31 @@ def pseudo_pesq(kind, parameter):
         raise ValueError(f"{kind}: the parameter is not a number.")
     score = np.clip(interpolant(axis(np.clip(parameter, *ends))), *SCALE)
     return score if score.ndim else float(score)
+
+
+def label_sd(kind, parameter):
+    """How far single speech clips with this damage lie from the label: standard deviation.
+
+    Parameters
+    ----------
+    kind : str
+    parameter : float or ndarray
+
+    Returns
+    -------
+    float or ndarray, the shape of `parameter`
+        On the scale. Both kinds of speech behind the curve count alike: the variance is the mean of
+        theirs plus that between their means. Straight lines between the values of the grid.
+    """
+    entry, (_, axis, ends) = pseudo_pesq_table()["kinds"][kind], _curve(kind)
+    speech = [entry["measured"][name] for name in pseudo_pesq_table()["about"]["basis"]]
+    mean, sd = (np.array([s[f"p862_2_{name}"] for s in speech]) for name in ("mean", "sd"))
+    both = np.sqrt(np.mean(sd**2, axis=0) + np.var(mean, axis=0))
+    both *= np.diff(SCALE) / np.diff(P862_2_RANGE)
+    grid = axis(np.array(entry["knots"]["parameter"], dtype=float))
+    order = np.argsort(grid)
+    value = np.interp(axis(np.clip(parameter, *ends)), grid[order], both[order])
+    return value if np.ndim(parameter) else float(value)
 
 
 def parameter_at(kind, score):

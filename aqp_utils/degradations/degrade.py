@@ -5,7 +5,7 @@
 | noise       | SNR of the active part, dB (white noise)      | smaller    |
 | clip        | SI-SDR after hard clipping, dB                | smaller    |
 | lowpass     | cutoff, Hz (zero-phase Butterworth, −6 dB)    | smaller    |
-| reverb      | RT60, s (the second parameter of a room, its direct-to-reverberant ratio, is tied to it) | larger |
+| reverb      | RT60, s (a room's second parameter, DRR, is tied) | larger  |
 | compression | wet share of a time-stretch round trip, 0–1   | larger     |
 
 `degrade` brings every result back to the level of its source: level is kept out of the study on
@@ -37,11 +37,15 @@ def si_sdr_db(reference, estimate):
     return 10 * np.log10(np.sum(target**2) / (np.sum((estimate - target) ** 2) + 1e-20))
 
 
+def residual(reference, estimate):
+    """What `estimate` holds besides `reference`, whose best fitting gain is taken off; (n,)."""
+    return estimate - reference * (estimate @ reference) / (reference @ reference)
+
+
 def hard_clip(audio, sdr_db):
     """Clip at the threshold that leaves an SI-SDR of `sdr_db`, found by bisection.
 
-    A threshold set as a share of the peak would mean little: the same share can be inaudible on
-    one clip and ruin another.
+    The same share of the peak as a threshold would cut one waveform harder than another.
     """
     low, high = 0.0, float(np.max(np.abs(audio)))
     for _ in range(30):  # 30 halvings: the threshold is exact to 1e-9 of the peak
