@@ -100,7 +100,7 @@ def onset_s(audio):
     )
     inside = level[2:-2] - level[:-4]
     inside[: int(-ONSET_S[0] * 100)] = -np.inf  # the close-up starts before it
-    return (int(np.argmax(inside)) + 1) * frame / SAMPLE_RATE
+    return (int(np.argmax(inside)) + 2) * frame / SAMPLE_RATE
 
 
 def close_up(audio, around_s):

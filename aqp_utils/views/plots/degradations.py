@@ -11,8 +11,6 @@ from aqp_utils.views.plots.style import KIND_COLORS, KIND_NAMES, PALETTE, log_ti
 _HOW_TO_READ = (
     "Title: amount of damage → score.\nTime stretch: the same onset\nas on the left, 0–4 kHz."
 )
-    "Title: amount of damage → score.\nTime stretch: the same onset\nas on the left, 0–4 kHz."
-)
 _ZOOM_KHZ = 4  # top of the close-up around an onset
 
 

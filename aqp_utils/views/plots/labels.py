@@ -103,14 +103,14 @@ def score_strips(table, kinds=KINDS, column="score"):
     as far as single speech clips scatter around the label (± sd).
     """
     fig, ax = plt.subplots(figsize=(9, 3.6))
-    for name, color in CLASS_COLORS.items():
+    for place, (name, color) in enumerate(CLASS_COLORS.items()):
         part = table[table["quality"] == name]
         aside = 0.4 * (np.arange(len(part)) * 0.618 % 1 - 0.5)
         x = part["kind"].map(list(kinds).index) + aside
         ax.scatter(x, part[column], s=14, color=color, label=name)
         for kind, clips in part.groupby("kind"):
             sd = np.mean(labels.label_sd(kind, clips["parameter"].to_numpy()))
-            where = list(kinds).index(kind) + 0.32
+            where = list(kinds).index(kind) + 0.28 + 0.05 * place
             ax.errorbar(where, clips[column].mean(), sd, color="0.25", capsize=4, lw=1.4)
     ax.errorbar(
         [], [], [], color="0.25", capsize=4, lw=1.4, label="speech clips\naround the\nlabel, ± sd"
