@@ -353,7 +353,7 @@ def stub(tmp_path, monkeypatch, body):
         "import soundfile, os, time\n"
         "original = soundfile.SoundFile.__init__\n"
         "def init(self, file, *args, **settings):\n"
-        f"    if os.path.basename(file) == 'bad.wav':\n        {body}\n"
+        f"    if os.path.basename(os.fsdecode(file)) == 'bad.wav':\n        {body}\n"
         "    original(self, file, *args, **settings)\n"
         "soundfile.SoundFile.__init__ = init\n"
     )

@@ -22,6 +22,7 @@ from aqp_utils.core.audio import (
     without_silent_ends,
 )
 from aqp_utils.core.scale import CLASSES
+from aqp_utils.core.text import shown
 from aqp_utils.encoders.spectrogram import load_spectrogram_encoder
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.sets import FEATURE_SETS, feature_names
@@ -207,11 +208,11 @@ class Predictor:
             disable=not progress,
         )
         rows = [self._row(path, recording, curve) for path, recording in results]
-        rows += [{"file": str(path), "error": why} for path, why in found.problems.items()]
+        rows += [{"file": shown(path), "error": why} for path, why in found.problems.items()]
         table = pd.DataFrame(rows, columns=TABLE_COLUMNS + ["curve"] * curve)
         texts = ["quality", "domain_warning", "notes", "error"]
         table = table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
-        table.attrs["duplicates"] = [str(path) for path in found.duplicates]
+        table.attrs["duplicates"] = [shown(path) for path in found.duplicates]
         return table
 
     def score(self, recording, curve=False):
@@ -263,10 +264,10 @@ class Predictor:
                 raise recording
             result = self.score(recording, curve)
         except ValueError as error:  # a RecordingError, or what features and encoder refuse
-            sentence = str(error)
-            named = sentence if sentence.startswith(str(path)) else f"{path}: {sentence}"
-            return {"file": str(path), "error": named}
-        row = {"file": str(path), **result.row()}
+            sentence, name = shown(error), shown(path)
+            named = sentence if sentence.startswith(name) else f"{name}: {sentence}"
+            return {"file": name, "error": named}
+        row = {"file": shown(path), **result.row()}
         if curve:
             points = result.curve[["start_s", "score"]].astype(object)
             row["curve"] = points.where(points.notna(), None).to_numpy().tolist()
