@@ -3,13 +3,14 @@
 Levels are in dB relative to full scale, on one range wherever clips are compared.
 """
 
+import base64
 import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import PIL.Image
 import seaborn as sns
-from IPython.display import Image, display
+from IPython.display import display
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from aqp_utils.core import scale
@@ -69,7 +70,8 @@ def show(fig, folder, name):
     picture, small = io.BytesIO(), io.BytesIO()
     fig.savefig(picture, dpi=fig.dpi, metadata={"Software": None})
     PIL.Image.open(picture).convert("RGB").quantize(256).save(small, "PNG", optimize=True)
-    display(Image(small.getvalue()))
+    content = base64.b64encode(small.getvalue()).decode()
+    display({"image/png": content, "text/plain": name.replace("_", " ")}, raw=True)
     plt.close(fig)
 
 
