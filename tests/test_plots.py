@@ -104,7 +104,7 @@ def test_requested_and_measured_are_drawn_as_deviations():
 def test_the_onset_is_found_where_the_note_begins():
     clip = np.zeros(SAMPLE_RATE)
     clip[8000:] = 0.1 * np.sin(2 * np.pi * 440 * np.arange(8000) / SAMPLE_RATE)
-    assert plots.onset_s(clip) == pytest.approx(0.5, abs=0.011)
+    assert plots.onset_s(clip) == pytest.approx(0.5, abs=0.001)
 
 
 def test_saved_at_150_dpi_with_equal_bytes(sine, tmp_path):

@@ -93,14 +93,15 @@ def room_decay(response, rt60_s, drr_db):
 
 
 def onset_s(audio):
-    """Time (s) of the steepest onset: where the level rises most within 20 ms."""
+    """Time (s) of the steepest onset: the first sound where the level rises most within 20 ms."""
     frame = SAMPLE_RATE // 100
-    level = 10 * np.log10(
-        np.mean(audio[: len(audio) // frame * frame].reshape(-1, frame) ** 2, axis=1) + 1e-8
-    )
-    inside = level[2:-2] - level[:-4]
-    inside[: int(-ONSET_S[0] * 100)] = -np.inf  # the close-up starts before it
-    return (int(np.argmax(inside)) + 2) * frame / SAMPLE_RATE
+    power = np.mean(audio[: len(audio) // frame * frame].reshape(-1, frame) ** 2, axis=1)
+    level_db = 10 * np.log10(power + 1e-8)
+    rise_db = level_db[2:-2] - level_db[:-4]
+    rise_db[: int(-ONSET_S[0] * 100)] = -np.inf  # the close-up starts before it
+    start = int(np.argmax(rise_db)) * frame
+    sound = np.abs(audio[start : start + 5 * frame])
+    return (start + int(np.argmax(sound > 0.05 * sound.max()))) / SAMPLE_RATE
 
 
 def close_up(audio, around_s):
