@@ -27,6 +27,7 @@ from aqp_utils.encoders.spectrogram import load_spectrogram_encoder
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.sets import FEATURE_SETS, feature_names
 from aqp_utils.model import conformal
+from aqp_utils.model.fusion import fused
 from aqp_utils.model.saved import DESCRIPTION, load_model
 from aqp_utils.predict import familiarity, shipped
 from aqp_utils.recordings.folders import find_recordings
@@ -293,7 +294,7 @@ class Predictor:
             embedded = [self.encoder.embed(part)]
             if self.spectrogram is not None:
                 embedded.append(self.spectrogram.embed(part))
-            parts.append(np.hstack([np.array(features.result()), *embedded]))
+            parts.append(fused(features.result(), *embedded))
         return np.concatenate(parts)
 
     def _remarks(self, recording, inputs):
