@@ -15,6 +15,14 @@ from aqp_utils.core.scale import CLASSES
 from aqp_utils.evaluation import metrics
 
 
+def rmse_mapped(true, predicted):
+    return metrics.regression_metrics(true, predicted)["rmse_mapped"]
+
+
+def rmse_star(true, predicted, ci95):
+    return metrics.regression_metrics(true, predicted, ci95)["rmse_star"]
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
@@ -104,25 +112,23 @@ def test_first_order_mapping_is_least_squares(rng):
     line = LinearRegression().fit(predicted[:, None], true).predict(predicted[:, None])
     np.testing.assert_allclose(metrics.first_order_mapping(true, predicted), line)
     expected = np.sqrt(np.sum((line - true) ** 2) / 38)
-    assert metrics.rmse_mapped(true, predicted) == pytest.approx(expected)
+    assert rmse_mapped(true, predicted) == pytest.approx(expected)
 
 
 def test_mapping_removes_offset_and_gain_but_does_not_mend_a_backward_ranking(rng):
     true = rng.uniform(1, 4.5, 20)
-    assert metrics.rmse_mapped(true, 10 + 7 * true) == pytest.approx(0, abs=1e-12)
-    backwards = metrics.rmse_mapped(true, -true)
+    assert rmse_mapped(true, 10 + 7 * true) == pytest.approx(0, abs=1e-12)
+    backwards = rmse_mapped(true, -true)
     assert backwards == pytest.approx(np.sqrt(np.sum((true - true.mean()) ** 2) / 18))
 
 
 def test_rmse_star_by_hand(rng):
     true = np.array([1.0, 2.0, 3.0, 4.0])
     predicted = np.array([1.0, 3.0, 2.0, 4.0])  # best line: 0.8·p + 0.5, errors .3 .9 −.9 −.3
-    star = metrics.rmse_star(true, predicted, ci95=0.5)
+    star = rmse_star(true, predicted, ci95=0.5)
     assert star == pytest.approx(np.sqrt((0 + 0.4**2 + 0.4**2 + 0) / 2))
-    assert metrics.rmse_star(true, predicted, 0.0) == pytest.approx(
-        metrics.rmse_mapped(true, predicted)
-    )
-    assert metrics.rmse_star(true, predicted, [1, 1, 1, 1]) == 0
+    assert rmse_star(true, predicted, 0.0) == pytest.approx(rmse_mapped(true, predicted))
+    assert rmse_star(true, predicted, [1, 1, 1, 1]) == 0
     assert "rmse_star" in metrics.regression_metrics(true, predicted, ci95=0.5)
 
 
@@ -220,3 +226,11 @@ def test_condition_level_averages_first(rng):
     assert got["n"] == 12
     assert got["pcc"] == pytest.approx(pearsonr(*means.to_numpy().T).statistic)
     assert got["rmse"] < metrics.clip_metrics(table)["rmse"]
+
+
+def test_no_clips_have_empty_tables():
+    assert (metrics.confusion([], []).to_numpy() == 0).all()
+    each = metrics.per_class([], [])
+    assert (
+        each[["precision", "recall", "f1"]].isna().all(axis=None) and (each["support"] == 0).all()
+    )

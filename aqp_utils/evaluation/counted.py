@@ -99,7 +99,7 @@ def regression(counts, true, predicted, ci95=None):
         return {name: np.full(len(counts), np.nan) for name in names}
     error = predicted - true
     mse = mean(counts, error**2)
-    error_mapped = np.abs(first_order_mapping(counts, true, predicted) - true)
+    error_mapped = first_order_mapping(counts, true, predicted) - true
     metrics = {
         "bias": mean(counts, error),
         "mae": mean(counts, np.abs(error)),
@@ -107,17 +107,28 @@ def regression(counts, true, predicted, ci95=None):
         "rmse": np.sqrt(mse),
         "pcc": pearson(counts, true, predicted),
         "srcc": spearman(counts, true, predicted),
-        "rmse_mapped": rms_with_freedom(counts, error_mapped),
+        "rmse_mapped": rmse_mapped(counts, error_mapped),
     }
     if ci95 is not None:
-        beyond = np.maximum(0.0, error_mapped - np.asarray(ci95))
-        metrics["rmse_star"] = rms_with_freedom(counts, beyond)
+        metrics["rmse_star"] = rmse_star(counts, error_mapped, ci95)
     return metrics
 
 
-def rms_with_freedom(counts, error, freedom=2):
-    """sqrt(Σ e² / (n − freedom)) of errors (n,) or (n_draws, n); NaN where n ≤ freedom."""
-    return np.sqrt(ratio((counts * error**2).sum(axis=1), counts.sum(axis=1) - freedom))
+def rmse_mapped(counts, error):
+    """sqrt(Σ e² / (n − 2)) of errors after first-order mapping (ITU-T P.1401 §7.5.1, d = 2).
+
+    NaN under three clips: the two degrees of freedom of the line leave nothing to measure.
+    """
+    return np.sqrt(ratio((counts * error**2).sum(axis=1), counts.sum(axis=1) - 2))
+
+
+def rmse_star(counts, error, ci95):
+    """Epsilon-insensitive RMSE after first-order mapping (ITU-T P.1401 §7.7).
+
+    An error counts only by what exceeds the uncertainty of the label, half the width of its 95 %
+    interval: sqrt(Σ max(0, |e| − ci95)² / (n − 2)).
+    """
+    return rmse_mapped(counts, np.maximum(0.0, np.abs(error) - np.asarray(ci95)))
 
 
 def of_predictions(table, counts):

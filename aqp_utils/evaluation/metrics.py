@@ -9,7 +9,6 @@ is NaN, never 0 and never a warning. Intervals are in `bootstrap`. The formulas 
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from aqp_utils.core.scale import CLASSES, class_indices
 from aqp_utils.evaluation import counted
@@ -55,29 +54,6 @@ def first_order_mapping(true, predicted):
     return _of_sample(counted.first_order_mapping, true, predicted)[0]
 
 
-def rmse_mapped(true, predicted):
-    """RMSE after first-order mapping, sqrt(Σ e² / (n − 2)) (ITU-T P.1401 §7.5.1, d = 2).
-
-    NaN under three clips: the two degrees of freedom of the line leave nothing to measure.
-    """
-    return regression_metrics(true, predicted)["rmse_mapped"]
-
-
-def rmse_star(true, predicted, ci95):
-    """Epsilon-insensitive RMSE after first-order mapping (ITU-T P.1401 §7.7).
-
-    An error counts only by what exceeds the uncertainty of the label:
-    sqrt(Σ max(0, |e| − ci95)² / (n − 2)).
-
-    Parameters
-    ----------
-    true, predicted : array_like, shape (n,)
-    ci95 : array_like, shape (n,) or scalar
-        Half width of the 95 % confidence interval of each label.
-    """
-    return regression_metrics(true, predicted, ci95)["rmse_star"]
-
-
 def regression_metrics(true, predicted, ci95=None):
     """Errors and correlations of a score.
 
@@ -91,7 +67,8 @@ def regression_metrics(true, predicted, ci95=None):
     -------
     dict of float
         bias (mean of predicted minus true), mae, mse, rmse (over n), pcc, srcc, rmse_mapped
-        (over n − 2). All NaN without clips, or if a prediction is NaN: none is left out silently.
+        (over n − 2), rmse_star; see `counted`. All NaN without clips, or if a prediction is NaN:
+        none is left out silently.
     """
     found = _of_sample(counted.regression, true, predicted, ci95)
     return {name: float(values[0]) for name, values in found.items()}
@@ -99,10 +76,10 @@ def regression_metrics(true, predicted, ci95=None):
 
 def confusion(true, predicted):
     """Counts of true (rows) against predicted (columns) classes, as a DataFrame (3, 3)."""
+    counts = np.zeros((len(CLASSES), len(CLASSES)), dtype=int)
+    np.add.at(counts, (class_indices(true), class_indices(predicted)), 1)
     return pd.DataFrame(
-        confusion_matrix(class_indices(true), class_indices(predicted), labels=range(len(CLASSES))),
-        index=pd.Index(CLASSES, name="true"),
-        columns=pd.Index(CLASSES, name="predicted"),
+        counts, index=pd.Index(CLASSES, name="true"), columns=pd.Index(CLASSES, name="predicted")
     )
 
 
@@ -115,15 +92,16 @@ def per_class(true, predicted):
         precision is NaN for a class never predicted, recall for a class that does not occur;
         f1 = 2·TP / (2·TP + FP + FN) is then 0, and NaN only if neither happens.
     """
-    names = ("precision", "recall", "f1", "support")
-    columns = precision_recall_fscore_support(
-        class_indices(true),
-        class_indices(predicted),
-        labels=range(len(CLASSES)),
-        zero_division=np.nan,
-    )
+    counts = confusion(true, predicted).to_numpy()
+    hits, actual, claimed = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     return pd.DataFrame(
-        dict(zip(names, columns, strict=True)), index=pd.Index(CLASSES, name="class")
+        {
+            "precision": ratio(hits, claimed),
+            "recall": ratio(hits, actual),
+            "f1": ratio(2 * hits, actual + claimed),
+            "support": actual,
+        },
+        index=pd.Index(CLASSES, name="class"),
     )
 
 
