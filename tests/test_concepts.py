@@ -15,8 +15,6 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 LONGEST = 15  # lines of a cell that a reader takes in at once
 
 CONCEPTS = {
-    "01_synthesize": [],
-    "02_degrade": [],
     "03_features": [
         "calibration",
         "bark",
@@ -35,6 +33,33 @@ CONCEPTS = {
         "fusion",
     ],
     "04_train": ["split", "standardise", "network", "loss", "training_loop"],
+    "01_synthesize": [
+        "vibrato",
+        "pitch",
+        "harmonics",
+        "tremolo",
+        "envelope",
+        "level",
+        "noise_floor",
+        "phrase_plan",
+        "note",
+        "phrase",
+    ],
+    "02_degrade": [
+        "same_level",
+        "noise",
+        "clip",
+        "lowpass",
+        "reverb",
+        "drr",
+        "phase_vocoder",
+        "compression",
+        "scale",
+        "label_curve",
+        "label_sd",
+        "rmse_star",
+        "gaps",
+    ],
     "05_evaluate": [],
 }
 

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,20 @@ def test_labels_follow_severity_and_parameter(study):
         assert row.quality == scale.quality_class(row.severity) == scale.class_of_score(row.score)
     falling = clips.sort_values("severity").groupby("source")["score"]
     assert falling.apply(lambda s: s.is_monotonic_decreasing).all()
+
+
+def test_without_gaps_the_severities_meet_and_classes_agree_with_scores(study, tmp_path):
+    out, clean, with_gaps = study
+    shutil.copytree(out / "01_clean", tmp_path / "01_clean")
+    plan = clips.plan_degraded(clean, KINDS, SEVERITIES)
+    made = clips.make_degraded(tmp_path / "02_degraded", plan, "pseudo_pesq", seed=0, gaps=False)
+    assert (made["quality"] == scale.class_of_score(made["score"])).all()
+    assert not made["parameter"].isin(with_gaps["parameter"]).any()
+    for kind in KINDS:
+        ranges = [labels.severity_range(kind, severity, gaps=False) for severity in SEVERITIES]
+        assert ranges[0][1] == ranges[1][0] and ranges[1][1] == ranges[2][0]
+        borders = [labels.pseudo_pesq(kind, ends[1]) for ends in ranges[:2]]
+        np.testing.assert_allclose(borders, scale.CLASS_THRESHOLDS[::-1], atol=1e-6)
 
 
 def test_more_sources_leave_the_first_ones_as_they_were(study, tmp_path):

@@ -13,12 +13,12 @@ from aqp_utils.degradations.degrade import (
     add_noise,
     compression,
     degrade,
-    drr_db,
     hard_clip,
     lowpass,
     room_impulse_response,
     sample_parameter,
     si_sdr_db,
+    tied_drr_db,
 )
 from aqp_utils.sources.tones import tone_clip
 
@@ -74,7 +74,12 @@ def test_room_has_the_requested_decay_and_drr(rt60_s):
     rooms = [room_impulse_response(rt60_s, np.random.default_rng(i)) for i in range(8)]
     assert np.mean([checks.rt60_s(r) for r in rooms]) == pytest.approx(rt60_s, rel=0.08)
     for room in rooms:
-        assert -10 * np.log10(np.sum(room[1:] ** 2)) == pytest.approx(drr_db(rt60_s), abs=1e-6)
+        assert -10 * np.log10(np.sum(room[1:] ** 2)) == pytest.approx(tied_drr_db(rt60_s), abs=1e-6)
+
+
+def test_a_room_may_have_a_drr_of_its_own():
+    room = room_impulse_response(0.4, np.random.default_rng(0), drr_db=3.0)
+    assert -10 * np.log10(np.sum(room[1:] ** 2)) == pytest.approx(3.0, abs=1e-6)
 
 
 def test_compression_mixes_from_dry_to_wet(clean):

@@ -4,10 +4,13 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.randomness import rng_for
 from aqp_utils.degradations.degrade import KINDS
+from aqp_utils.sources.tones import tone_clip
 from aqp_utils.views import plots
 
 
@@ -51,9 +54,57 @@ def test_axes_carry_units(sine, view):
     assert ax.get_xlabel() == "time (s)" and ax.get_ylabel()
 
 
-def test_curves_of_every_kind_are_drawn():
-    fig = plots.pseudo_pesq_curves()
-    assert [ax.get_title(loc="left") or ax.get_title() for ax in fig.axes] == list(KINDS)
+def test_mel_panels_do_not_saturate():
+    clip, _ = tone_clip(1.5, rng_for(0, "clean"))
+    ax = plots.mel_spectrogram(clip)
+    picture, (low, high) = ax.images[0].get_array(), ax.images[0].get_clim()
+    active = picture > low + 20
+    assert np.mean(picture[active] > high) < 0.01
+
+
+def test_curves_of_every_kind_are_drawn_with_bands_in_the_legend():
+    for gaps in (True, False):
+        fig = plots.pseudo_pesq_curves(gaps)
+        titles = [ax.get_title(loc="left") or ax.get_title() for ax in fig.axes[: len(KINDS)]]
+        assert titles == [plots.KIND_NAMES[kind] for kind in KINDS]
+        names = [text.get_text() for text in fig.axes[-1].get_legend().get_texts()]
+        assert "severity 2: medium" in names and "single speech clips, ± sd" in names
+
+
+def test_every_axis_of_the_facts_is_used_or_hidden_and_counts_whole_clips():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"f0_hz": rng.random(9), "n_notes": rng.integers(3, 8, 9), "attack_s": 1.0}
+    )
+    fig = plots.facts_histograms(table, list(table))
+    shown = [ax for ax in fig.axes if ax.get_visible()]
+    labels = [ax.get_xlabel() for ax in shown]
+    assert labels == ["pitch (Hz)", "number of notes", "attack (s)"]
+    for ax in shown:
+        assert all(tick == round(tick) for tick in ax.get_yticks())
+        assert sum(bar.get_height() for bar in ax.patches) == len(table)
+
+
+@pytest.mark.parametrize("severities", [(3,), (1, 2, 3)])
+def test_the_grid_shows_the_clean_clip_once(sine, severities):
+    damaged = {(kind, f"{kind} {s}"): sine for kind in KINDS for s in severities}
+    fig = plots.degradation_grid(sine, damaged)
+    titles = [ax.get_title(loc="left") or ax.get_title() for ax in fig.axes if ax.images]
+    assert titles.count("clean") == 1 and len(titles) == 2 + len(damaged)
+
+
+def test_requested_and_measured_are_drawn_as_deviations():
+    rows = [dict(kind=k, quantity=k, requested=v, measured=1.02 * v) for k in KINDS for v in (1, 2)]
+    fig = plots.requested_against_measured(pd.DataFrame(rows))
+    points = [ax.collections[0].get_offsets()[:, 1] for ax in fig.axes if ax.collections]
+    assert len(points) == len(KINDS)
+    np.testing.assert_allclose(points, 2.0)
+
+
+def test_the_onset_is_found_where_the_note_begins():
+    clip = np.zeros(SAMPLE_RATE)
+    clip[8000:] = 0.1 * np.sin(2 * np.pi * 440 * np.arange(8000) / SAMPLE_RATE)
+    assert plots.onset_s(clip) == pytest.approx(0.5, abs=0.001)
 
 
 def test_saved_at_150_dpi_with_equal_bytes(sine, tmp_path):

@@ -14,7 +14,13 @@ from aqp_utils.core.scale import (
     quality_class,
     to_scale,
 )
-from aqp_utils.data.labels import measured_pesq, pseudo_pesq, pseudo_pesq_table
+from aqp_utils.data.labels import (
+    label_sd,
+    measured_pesq,
+    parameter_at,
+    pseudo_pesq,
+    pseudo_pesq_table,
+)
 from aqp_utils.degradations.degrade import (
     DEGRADATIONS,
     KINDS,
@@ -146,3 +152,18 @@ def test_missing_pesq_is_explained(monkeypatch):
     monkeypatch.setitem(sys.modules, "pesq", None)
     with pytest.raises(ModuleNotFoundError, match="pip install pesq"):
         measured_pesq(np.ones(8000), np.ones(8000))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_band_of_a_label_covers_both_kinds_of_speech(kind):
+    entry = pseudo_pesq_table()["kinds"][kind]
+    grid = np.array(entry["knots"]["parameter"], dtype=float)
+    means = [to_scale(entry["measured"][name]["p862_2_mean"]) for name in ("tts", "voice")]
+    assert (label_sd(kind, grid) >= np.abs(means[0] - means[1]) / 2 - 1e-3).all()
+    assert label_sd(kind, float(grid[0])) == pytest.approx(label_sd(kind, grid)[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_inverse_of_a_label_curve_gives_the_score_back(kind):
+    for score in (1.6, 2.0, 3.1, 4.0):
+        assert pseudo_pesq(kind, parameter_at(kind, score)) == pytest.approx(score, abs=1e-9)

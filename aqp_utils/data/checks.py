@@ -61,7 +61,7 @@ def _measured(row, folder, seed):
         return cutoff_hz(lowpass(impulse, row.parameter))
     if row.kind == "reverb":  # the very room of this clip, from its own random stream
         rng = stream_of(seed, row)
-        sample_parameter(row.kind, row.severity, rng)
+        sample_parameter(row.kind, row.severity, rng)  # one draw, as before the room's
         return rt60_s(room_impulse_response(row.parameter, rng))
     on_clips = {"noise": snr_db, "clip": si_sdr_db, "compression": wet_share}
     return on_clips[row.kind](*read_pair(folder, row))

@@ -93,7 +93,7 @@ def plan_degraded(clean, kinds, severities):
     return pd.DataFrame(rows)
 
 
-def make_degraded(folder, plan, label, seed):
+def make_degraded(folder, plan, label, seed, gaps=True):
     """Make every clip of `plan` in `folder`/clips and label it.
 
     Parameters
@@ -104,6 +104,8 @@ def make_degraded(folder, plan, label, seed):
     label : str
         "pseudo_pesq" (from the physical parameter) or "measured" (P.862.2 against the clean clip).
     seed : int
+    gaps : bool
+        Leave gaps between the severities, or draw without: see `labels.severity_range`.
 
     Returns
     -------
@@ -116,7 +118,8 @@ def make_degraded(folder, plan, label, seed):
     for row in tqdm(plan.to_dict("records"), desc="degraded clips", unit="clip"):
         kind, severity = row["kind"], row["severity"]
         rng = stream_of(seed, row)
-        parameter = sample_parameter(kind, severity, rng)
+        ends = labels.severity_range(kind, severity, gaps)
+        parameter = sample_parameter(kind, severity, rng, ends)
         clean = read_wav(folder / row["clean_file"]).astype(np.float64)
         degraded = degrade(clean, kind, parameter, rng)
         write_wav(folder / row["file"], degraded)

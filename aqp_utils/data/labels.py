@@ -9,10 +9,12 @@ from functools import cache
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
+from scipy.optimize import brentq
 
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.package import ASSETS
-from aqp_utils.core.scale import SCALE
+from aqp_utils.core.scale import CLASS_THRESHOLDS, P862_2_RANGE, SCALE
+from aqp_utils.degradations.degrade import SEVERITY_RANGES
 
 
 @cache
@@ -69,6 +71,58 @@ def pseudo_pesq(kind, parameter):
         raise ValueError(f"{kind}: the parameter is not a number.")
     score = np.clip(interpolant(axis(np.clip(parameter, *ends))), *SCALE)
     return score if score.ndim else float(score)
+
+
+def label_sd(kind, parameter):
+    """How far single speech clips with this damage lie from the label: standard deviation.
+
+    Parameters
+    ----------
+    kind : str
+    parameter : float or ndarray
+
+    Returns
+    -------
+    float or ndarray, the shape of `parameter`
+        On the scale. Both kinds of speech behind the curve count alike: the variance is the mean of
+        theirs plus that between their means. Straight lines between the values of the grid.
+    """
+    entry, (_, axis, ends) = pseudo_pesq_table()["kinds"][kind], _curve(kind)
+    speech = [entry["measured"][name] for name in pseudo_pesq_table()["about"]["basis"]]
+    mean, sd = (np.array([s[f"p862_2_{name}"] for s in speech]) for name in ("mean", "sd"))
+    both = np.sqrt(np.mean(sd**2, axis=0) + np.var(mean, axis=0))
+    both *= np.diff(SCALE) / np.diff(P862_2_RANGE)
+    grid = axis(np.array(entry["knots"]["parameter"], dtype=float))
+    order = np.argsort(grid)
+    value = np.interp(axis(np.clip(parameter, *ends)), grid[order], both[order])
+    return value if np.ndim(parameter) else float(value)
+
+
+def parameter_at(kind, score):
+    """Physical parameter at which the label curve of `kind` passes `score`: its inverse."""
+    _, axis, ends = _curve(kind)
+    low, high = axis(ends)
+    back = np.exp if axis is np.log else float
+    return float(back(brentq(lambda x: pseudo_pesq(kind, back(x)) - score, low, high)))
+
+
+def severity_range(kind, severity, gaps=True):
+    """Ends of the range, mild and strong, that a clip's physical parameter is drawn from.
+
+    Parameters
+    ----------
+    kind : str
+    severity : int
+        1, 2 or 3.
+    gaps : bool
+        True: `SEVERITY_RANGES`, three bands of scores with room between them. False: the bands meet
+        where the label curve passes the class thresholds, so that every score can occur.
+    """
+    if gaps:
+        return SEVERITY_RANGES[kind][severity]
+    low, high = (parameter_at(kind, score) for score in CLASS_THRESHOLDS)
+    borders = (SEVERITY_RANGES[kind][1][0], high, low, SEVERITY_RANGES[kind][3][1])
+    return borders[severity - 1], borders[severity]
 
 
 def measured_pesq(clean, degraded):

@@ -5,7 +5,7 @@
 | noise       | SNR of the active part, dB (white noise)      | smaller    |
 | clip        | SI-SDR after hard clipping, dB                | smaller    |
 | lowpass     | cutoff, Hz (zero-phase Butterworth, −6 dB)    | smaller    |
-| reverb      | RT60, s (the direct-to-reverberant ratio follows) | larger |
+| reverb      | RT60, s (a room's second parameter, DRR, is tied) | larger  |
 | compression | wet share of a time-stretch round trip, 0–1   | larger     |
 
 `degrade` brings every result back to the level of its source: level is kept out of the study on
@@ -37,11 +37,15 @@ def si_sdr_db(reference, estimate):
     return 10 * np.log10(np.sum(target**2) / (np.sum((estimate - target) ** 2) + 1e-20))
 
 
+def residual(reference, estimate):
+    """What `estimate` holds besides `reference`, whose best fitting gain is taken off; (n,)."""
+    return estimate - reference * (estimate @ reference) / (reference @ reference)
+
+
 def hard_clip(audio, sdr_db):
     """Clip at the threshold that leaves an SI-SDR of `sdr_db`, found by bisection.
 
-    A threshold set as a share of the peak would mean little: the same share can be inaudible on
-    one clip and ruin another.
+    The same share of the peak as a threshold would cut one waveform harder than another.
     """
     low, high = 0.0, float(np.max(np.abs(audio)))
     for _ in range(30):  # 30 halvings: the threshold is exact to 1e-9 of the peak
@@ -58,27 +62,32 @@ def lowpass(audio, cutoff_hz):
     return sosfiltfilt(butter(6, cutoff_hz, fs=SAMPLE_RATE, output="sos"), audio)
 
 
-def drr_db(rt60_s):
-    """Direct-to-reverberant ratio that goes with a reverberation time.
+def tied_drr_db(rt60_s):
+    """Direct-to-reverberant ratio (dB) that this study ties to a reverberation time.
 
-    15 dB at 0.3 s, −10 dB per doubling, as when the microphone moves away while the room grows.
+    15 dB at 0.3 s, −10 dB per doubling, as when the microphone moves away while the room grows. In
+    real rooms it is a parameter of its own; tied, one number steers the damage.
     """
     return 15 - 10 * np.log2(rt60_s / 0.3)
 
 
-def room_impulse_response(rt60_s, rng):
-    """Exponentially decaying noise tail behind a unit direct sound (Polack's model), shape (m,)."""
+def room_impulse_response(rt60_s, rng, drr_db=None):
+    """Exponentially decaying noise tail behind a unit direct sound (Polack's model), shape (m,).
+
+    `drr_db` is the direct-to-reverberant ratio; without it, `tied_drr_db` gives it.
+    """
+    drr_db = tied_drr_db(rt60_s) if drr_db is None else drr_db
     time_s = np.arange(int(rt60_s * SAMPLE_RATE)) / SAMPLE_RATE
     tail = rng.standard_normal(len(time_s)) * 10 ** (-3 * time_s / rt60_s)
     tail[: int(0.0025 * SAMPLE_RATE)] = 0  # 2.5 ms before the first reflection
-    tail *= 10 ** (-drr_db(rt60_s) / 20) / np.sqrt(np.sum(tail**2))
+    tail *= 10 ** (-drr_db / 20) / np.sqrt(np.sum(tail**2))
     tail[0] = 1.0
     return tail
 
 
-def reverb(audio, rt60_s, rng):
-    """Convolve with a room of reverberation time `rt60_s`; same length as `audio`."""
-    return fftconvolve(audio, room_impulse_response(rt60_s, rng))[: len(audio)]
+def reverb(audio, rt60_s, rng, drr_db=None):
+    """Convolve with the room of `room_impulse_response`; same length as `audio`."""
+    return fftconvolve(audio, room_impulse_response(rt60_s, rng, drr_db))[: len(audio)]
 
 
 def stretch_round_trip(audio):
@@ -138,9 +147,12 @@ KINDS = tuple(DEGRADATIONS)
 SEVERITY_RANGES = {kind: facts.ranges for kind, facts in DEGRADATIONS.items()}
 
 
-def sample_parameter(kind, severity, rng):
-    """Draw a clip's physical parameter inside its severity's range (log-uniform for Hz and s)."""
-    mild, strong = SEVERITY_RANGES[kind][severity]
+def sample_parameter(kind, severity, rng, ends=None):
+    """Draw a clip's physical parameter inside its severity's range (log-uniform for Hz and s).
+
+    `ends` replaces the range of `SEVERITY_RANGES`; either way one number is drawn.
+    """
+    mild, strong = SEVERITY_RANGES[kind][severity] if ends is None else ends
     if DEGRADATIONS[kind].log_axis:
         return float(np.exp(rng.uniform(np.log(min(mild, strong)), np.log(max(mild, strong)))))
     return float(rng.uniform(min(mild, strong), max(mild, strong)))

@@ -148,6 +148,8 @@ _TABLE = (
               "length of a clip", "s"),
     Parameter("SEVERITIES", list(SEVERITIES), *_some_of(_words(SEVERITIES), SEVERITIES),
               "severities of each degradation, 1 mild to 3 strong"),
+    Parameter("GAPS", True, *_SWITCH,
+              "leave gaps between the severities; without, every score can occur"),
     Parameter("LABEL", "pseudo_pesq", *_one_of("pseudo_pesq", "measured"),
               "where the quality score comes from"),
     Parameter("FEATURES", "psychoacoustic", *_one_of("psychoacoustic", "classic"),

@@ -13,6 +13,7 @@ import soundfile as sf
 from IPython.display import HTML
 
 from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs
+from aqp_utils.degradations.degrade import residual
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,21 @@ def player_table(clips, text=None, audio_format="flac"):
         texts = [entries[number] for entries in columns.values()]
         lines.append(_row("td", [heading] * several + players + texts))
     return HTML('<table style="border-collapse:collapse">' + "".join(lines) + "</table>")
+
+
+def damage_players(clean, damaged):
+    """Clean, damaged, and what the damage added, raised in steps of 6 dB until it is heard.
+
+    Parameters
+    ----------
+    clean, damaged : ndarray, shape (n,)
+    """
+    added = residual(clean, damaged)
+    steps = int(np.floor(np.log2(np.max(np.abs(clean)) / np.max(np.abs(added)))))
+    raised = f", {6 * steps:+d} dB" if steps > 0 else ""
+    return player_table(
+        {"clean": clean, "damaged": damaged, f"residual{raised}": added * 2.0 ** max(steps, 0)}
+    )
 
 
 def _row(tag, cells):

@@ -1,125 +1,106 @@
-"""Figures of damage: how it looks, and which score its amount stands for."""
+"""Figures of damage side by side: the grid of all kinds, what changed, requested and measured."""
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import LogLocator, NullFormatter
 
-from aqp_utils.core import scale
-from aqp_utils.data import labels
-from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES
+from aqp_utils.degradations.degrade import DEGRADATIONS, residual
 from aqp_utils.views.plots.clips import difference, shared_labels, spectrogram, waveform
-from aqp_utils.views.plots.style import (
-    CLASS_COLORS,
-    KIND_COLORS,
-    PALETTE,
-    SEVERITY_COLORS,
-    with_unit,
+from aqp_utils.views.plots.damage import close_up, onset_s
+from aqp_utils.views.plots.style import KIND_COLORS, KIND_NAMES, PALETTE, log_ticks
+
+_HOW_TO_READ = (
+    "Title: amount of damage → score.\nTime stretch: the same onset\nas on the left, 0–4 kHz."
 )
-
-_MEASURED_ON = {  # source in the table -> name in the legend, colour, marker
-    "tts": ("text-to-speech", "0.15", "o"),
-    "voice": ("speech-like clips", "0.5", "s"),
-    "tones": ("tones (not used)", "0.75", "^"),
-}
+_ZOOM_KHZ = 4  # top of the close-up around an onset
 
 
-def degradation_grid(clips):
-    """Spectrograms of one source: a row per kind, clean and the three severities as columns.
+def degradation_grid(clean, damaged):
+    """Spectrograms of one clip: clean, then a row per kind with its severities side by side.
+
+    Time stretch smears onsets, which the whole clip hides: its row is a close-up of one of them,
+    and so is the second picture of the clean clip.
 
     Parameters
     ----------
-    clips : dict
-        (kind, severity) -> audio (n,); severity 0 is the clean clip.
+    clean : ndarray, shape (n,)
+    damaged : dict
+        (kind, title) -> audio (n,), kinds one after the other and equally many of each.
     """
-    kinds = list(dict.fromkeys(kind for kind, _ in clips))
-    severities = sorted({severity for _, severity in clips})
+    kinds = list(dict.fromkeys(kind for kind, _ in damaged))
+    rows = [[(t, x) for (k, t), x in damaged.items() if k == kind] for kind in kinds]
+    n_columns = max(2, len(rows[0]))
     fig, axes = plt.subplots(
-        len(kinds),
-        len(severities),
-        figsize=(2.6 * len(severities), 1.55 * len(kinds)),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
+        len(kinds) + 1, n_columns, figsize=(9, 1.65 * (len(kinds) + 1)), squeeze=False
     )
-    for row, kind in zip(axes, kinds, strict=True):
-        for ax, severity in zip(row, severities, strict=True):
-            spectrogram(clips[kind, severity], ax, colorbar=False).set(xlabel="", ylabel="")
-        row[0].set_ylabel(kind, fontweight="bold")
-    for ax, severity in zip(axes[0], severities, strict=True):
-        ax.set_title("clean" if severity == 0 else f"severity {severity}")
+    around_s = onset_s(clean)
+    spectrogram(clean, axes[0, 0], colorbar=False).set(title="clean", xlabel="", ylabel="")
+    _zoomed(clean, axes[0, 1], around_s, "clean, one onset")
+    for ax in axes[0, 2:]:
+        ax.axis("off")
+    if n_columns > 2:
+        axes[0, 2].text(0, 0.5, _HOW_TO_READ, transform=axes[0, 2].transAxes, va="center")
+    for kind, row, panels in zip(kinds, rows, axes[1:], strict=True):
+        for (title, audio), ax in zip(row, panels, strict=False):
+            if kind == "compression":
+                _zoomed(audio, ax, around_s, title)
+            else:
+                spectrogram(audio, ax, colorbar=False).set(title=title, xlabel="", ylabel="")
+        panels[0].set_ylabel(KIND_NAMES[kind], fontweight="bold")
+        for ax in panels[len(row) :]:
+            ax.set_visible(False)
     shared_labels(fig, axes, "time (s)", "frequency (kHz)")
     return fig
 
 
+def _zoomed(audio, ax, around_s, title):
+    """Spectrogram around an onset, in milliseconds of the clip's own time."""
+    spectrogram(close_up(audio, around_s), ax, colorbar=False)
+    ax.set(title=title, xlabel="", ylabel="", ylim=(0, _ZOOM_KHZ))
+
+
 def compare(clean, degraded, title=""):
-    """Clean and degraded side by side (waveform, spectrogram) and their difference."""
-    fig, axes = plt.subplots(2, 3, figsize=(11, 4), sharex=True, height_ratios=(1, 1.7))
+    """Clean and degraded side by side (waveform, spectrogram), the residual and what changed."""
+    fig, axes = plt.subplots(2, 3, figsize=(9, 3.9), sharex=True, height_ratios=(1, 1.5))
     limit = 1.1 * max(np.max(np.abs(clean)), np.max(np.abs(degraded)))
+    extra = residual(clean, degraded)
+    times = limit / 1.1 / np.max(np.abs(extra))
     waveform(clean, axes[0, 0], limit=limit).set(title="clean", xlabel="")
     waveform(degraded, axes[0, 1], color=PALETTE[3], limit=limit)
     axes[0, 1].set(title=title or "degraded", xlabel="", ylabel="")
-    waveform(degraded - clean, axes[0, 2], color="0.4", limit=limit)
-    axes[0, 2].set(title="difference", xlabel="", ylabel="")
+    waveform(times * extra, axes[0, 2], color="0.4", limit=limit)
+    axes[0, 2].set(title=f"residual, × {times:.1f}", xlabel="", ylabel="")
     spectrogram(clean, axes[1, 0], colorbar=False)
     spectrogram(degraded, axes[1, 1], colorbar=True).set(ylabel="")
     difference(clean, degraded, axes[1, 2]).set(ylabel="")
     return fig
 
 
-def pseudo_pesq_curves():
-    """The five label curves, the P.862.2 measurements they rest on and the severity ranges."""
-    table = labels.pseudo_pesq_table()["kinds"]
-    fig, axes = plt.subplots(1, len(KINDS), figsize=(13, 3.3), sharey=True)
-    for ax, kind in zip(axes, KINDS, strict=True):
-        facts, grid = DEGRADATIONS[kind], table[kind]["knots"]["parameter"]
-        for severity, ends in SEVERITY_RANGES[kind].items():
-            ax.axvspan(*sorted(ends), color=SEVERITY_COLORS[severity], alpha=0.25, lw=0)
-        for source, points in table[kind]["measured"].items():
-            _measured_points(ax, source, grid, points)
-        space = np.geomspace if facts.log_axis else np.linspace
-        fine = space(min(grid), max(grid), 300)
-        ax.plot(fine, labels.pseudo_pesq(kind, fine), color="black", lw=1.5, label="label curve")
-        ax.set(title=kind, xlabel=with_unit(facts.parameter, facts.unit), ylim=(0.9, 4.6))
-        if facts.log_axis:
-            ax.set_xscale("log")
-            ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-            ax.xaxis.set_major_formatter("{x:g}")
-            ax.xaxis.set_minor_formatter(NullFormatter())
-    axes[0].set_ylabel("score (1.0–4.5)")
-    handles, names = axes[0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=len(names))
-    return fig
+def residuals(clean, damaged):
+    """What each damage did to one clip: residual waveform (scaled) and change of the spectrogram.
 
-
-def _measured_points(ax, source, grid, points):
-    """Mean ± sd over clips of measured P.862.2, on the scale, at every value of the grid."""
-    name, color, marker = _MEASURED_ON[source]
-    per_unit = np.diff(scale.SCALE) / np.diff(scale.P862_2_RANGE)
-    mean, sd = scale.to_scale(points["p862_2_mean"]), per_unit * np.array(points["p862_2_sd"])
-    label = f"{name}, {points['n_clips']} clips, mean ± sd"
-    ax.errorbar(grid, mean, sd, fmt=marker, ms=3.5, lw=0.8, color=color, label=label)
-
-
-def score_strips(table, kinds=KINDS, column="score"):
-    """Score of every clip by kind, coloured by quality class.
-
-    Dots are spread sideways by the golden ratio, which fills the width evenly and, unlike random
-    jitter, draws the same picture every time.
+    Parameters
+    ----------
+    clean : ndarray, shape (n,)
+    damaged : dict
+        title -> audio (n,).
     """
-    fig, ax = plt.subplots(figsize=(8, 3.2))
-    for name, color in CLASS_COLORS.items():
-        part = table[table["quality"] == name]
-        aside = 0.5 * (np.arange(len(part)) * 0.618 % 1 - 0.5)
-        x = part["kind"].map(list(kinds).index) + aside
-        ax.scatter(x, part[column], s=12, color=color, label=name)
-    ax.set_xticks(range(len(kinds)), kinds)
-    ax.set(ylabel="score (1.0–4.5)", ylim=(0.9, 4.6))
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), title="class")
+    fig, axes = plt.subplots(len(damaged), 2, figsize=(9, 1.6 * len(damaged) + 0.3), sharex=True)
+    for row, (title, degraded) in zip(np.atleast_2d(axes), damaged.items(), strict=True):
+        extra = residual(clean, degraded)
+        times = np.max(np.abs(clean)) / np.max(np.abs(extra))
+        waveform(times * extra, row[0], color="0.35", limit=1.1 * np.max(np.abs(clean)))
+        row[0].set(title=f"{title}: residual × {times:.1f}", xlabel="")
+        difference(clean, degraded, row[1], colorbar=False).set(xlabel="", ylabel="kHz")
+        row[1].set_title("level after − before")
+    for ax in np.atleast_2d(axes)[-1]:
+        ax.set_xlabel("time (s)")
+    picture = np.atleast_2d(axes)[0, 1].images[0]
+    fig.colorbar(picture, ax=axes, label="change (dB)", pad=0.01, aspect=50)
     return fig
 
 
 def requested_against_measured(checks):
-    """Requested and measured parameter of each checked clip, one panel per kind.
+    """By how much the measured parameter of each checked clip misses the request, per kind.
 
     Parameters
     ----------
@@ -127,11 +108,19 @@ def requested_against_measured(checks):
         Columns kind, quantity (axis label), requested, measured.
     """
     groups = list(checks.groupby("kind", sort=False))
-    fig, axes = plt.subplots(1, len(groups), figsize=(3.1 * len(groups), 3))
-    for ax, (kind, rows) in zip(np.atleast_1d(axes), groups, strict=True):
-        ends = rows[["requested", "measured"]].to_numpy()
-        ax.plot([ends.min(), ends.max()], [ends.min(), ends.max()], color="0.7", lw=1, zorder=0)
-        ax.scatter(rows.requested, rows.measured, s=14, color=KIND_COLORS[kind])
-        quantity = rows.quantity.iloc[0]
-        ax.set(title=kind, xlabel=f"requested {quantity}", ylabel=f"measured {quantity}")
+    n_rows, n_columns = -(-len(groups) // 3), min(3, len(groups))
+    fig, axes = plt.subplots(n_rows, n_columns, figsize=(9, 2.3 * n_rows), squeeze=False)
+    for ax in axes.flat[len(groups) :]:
+        ax.set_visible(False)
+    for ax, (kind, rows) in zip(axes.flat, groups, strict=False):
+        off_percent = 100 * (rows.measured / rows.requested - 1)
+        ax.axhline(0, color="0.6", lw=1)
+        ax.scatter(rows.requested, off_percent, s=16, color=KIND_COLORS[kind])
+        limit = max(0.1, 1.15 * float(np.abs(off_percent).max()))
+        ax.set(title=KIND_NAMES[kind], ylim=(-limit, limit))
+        ax.set(xlabel=f"requested {rows.quantity.iloc[0]}")
+        if DEGRADATIONS[kind].log_axis:
+            log_ticks(ax, (1, 2, 5))
+    for row in axes:
+        row[0].set_ylabel("measured − requested (%)")
     return fig

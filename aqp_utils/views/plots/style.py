@@ -3,11 +3,15 @@
 Levels are in dB relative to full scale, on one range wherever clips are compared.
 """
 
+import base64
+import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import PIL.Image
 import seaborn as sns
 from IPython.display import display
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from aqp_utils.core import scale
 from aqp_utils.degradations.degrade import KINDS
@@ -18,6 +22,14 @@ SEVERITY_COLORS = {s: CLASS_COLORS[scale.quality_class(s)] for s in (1, 2, 3)}
 KIND_COLORS = dict(
     zip(KINDS, (PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[4], PALETTE[5]), strict=True)
 )
+
+KIND_NAMES = {
+    "noise": "noise",
+    "clip": "clipping",
+    "lowpass": "low-pass",
+    "reverb": "reverberation",
+    "compression": "time stretch",
+}
 
 
 def set_style():
@@ -49,15 +61,31 @@ def save(fig, folder, name):
 
 
 def show(fig, folder, name):
-    """Save a figure and display it here, above whatever the cell says next about it."""
+    """Save a figure and display it here, above whatever the cell says next about it.
+
+    On the page it has 256 colours: a notebook full of spectrograms is then half as large, and no
+    eye tells the difference.
+    """
     save(fig, folder, name)
-    display(fig)
+    picture, small = io.BytesIO(), io.BytesIO()
+    fig.savefig(picture, dpi=fig.dpi, metadata={"Software": None})
+    PIL.Image.open(picture).convert("RGB").quantize(256).save(small, "PNG", optimize=True)
+    content = base64.b64encode(small.getvalue()).decode()
+    display({"image/png": content, "text/plain": name.replace("_", " ")}, raw=True)
     plt.close(fig)
 
 
 def with_unit(name, unit):
     """Axis label; a pure number has no unit to show."""
     return name if unit == "1" else f"{name} ({unit})"
+
+
+def log_ticks(ax, subs):
+    """A log axis in plain numbers, with ticks at `subs` times the powers of ten."""
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=subs))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def ax_or_new(ax, figsize=(7, 2.4)):
