@@ -292,9 +292,18 @@ PARAMETERS = {
             "SEEDS",
             5,
             "",
-            "splits and initialisations behind every comparison in 05",
+            "splits and initialisations behind every comparison in 06",
             "an integer from 1 to 100",
             _integer(1, 100),
+        ),
+        Parameter(
+            "RECORDINGS",
+            "",
+            "",
+            "recordings to score in 07, a file or a folder; nothing: a demo is made",
+            "a path that exists and nothing",
+            lambda v: isinstance(v, str) and (v == "" or Path(v).exists()),
+            scope="stage",
         ),
         Parameter(
             "REAL_AUDIO",
@@ -362,7 +371,7 @@ PRESETS = {
         "SEEDS": 2,
     },
     "default": {},
-    "field": {"N_SOURCES": 10_000, "FIELD_EPOCHS": 12},  # notebook 06 instead of 01 to 05
+    "field": {"N_SOURCES": 10_000, "FIELD_EPOCHS": 12},  # making/train_predictor instead of the series
 }
 
 
