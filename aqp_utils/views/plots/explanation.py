@@ -7,6 +7,7 @@ from aqp_utils.views.plots.clips import spectrogram
 from aqp_utils.views.plots.style import CLASS_COLORS
 from aqp_utils.views.text import feature_label
 
+STRONGEST = 6  # inputs shown one by one
 UP, DOWN = CLASS_COLORS["high"], CLASS_COLORS["low"]
 
 
@@ -62,10 +63,13 @@ def _draw_regions(regions, bars, picture, audio):
 
 
 def _draw_inputs(inputs, ax):
-    """Contributions as bars, the largest on top."""
-    ordered = inputs.reindex(inputs.abs().sort_values().index)
-    names = [feature_label(name) for name in ordered.index]
-    ax.barh(names, ordered, color=_colors(ordered))
+    """The strongest contributions as bars, the largest on top; below them the sum of the rest."""
+    ordered = inputs.reindex(inputs.abs().sort_values(ascending=False).index)
+    shown = ordered[:STRONGEST].rename(feature_label)
+    rest = ordered[STRONGEST:]
+    if len(rest):
+        shown[f"the other {len(rest)} together"] = rest.sum()
+    shown = shown[::-1]
+    ax.barh(list(shown.index), shown, color=_colors(shown))
     ax.axvline(0, color="black", lw=0.8)
     ax.set(xlabel="lifts the score by")
-    ax.tick_params(axis="y", labelsize="small")
