@@ -47,7 +47,7 @@ def address():
 
 
 def stamped(book, name):
-    """Copy of the notebook `book`, `name` under notebooks/, with badge, bootstrap and nothing executed.
+    """Copy of the notebook `book`, `name` under notebooks, stamped and with nothing executed.
 
     The badge stands under the title; the bootstrap is the cell tagged so, by default the one after
     the parameters.

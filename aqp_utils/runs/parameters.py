@@ -371,7 +371,10 @@ PRESETS = {
         "SEEDS": 2,
     },
     "default": {},
-    "field": {"N_SOURCES": 10_000, "FIELD_EPOCHS": 12},  # making/train_predictor instead of the series
+    "field": {
+        "N_SOURCES": 10_000,
+        "FIELD_EPOCHS": 12,
+    },  # making/train_predictor instead of the series
 }
 
 
