@@ -5,14 +5,16 @@ CLASSIC := tests/browser/classic-requirements.txt
 KEY := $(shell cat requirements.lock requirements-*.txt $(CLASSIC) | cksum | cut -d' ' -f1)
 RUN_READY := $(VENV)/ready-to-run-$(KEY)
 FIELD_READY := $(VENV)/ready-to-train-field-$(KEY)
+SITE_READY := $(VENV)/ready-for-site-$(KEY)
 EXPLORE_READY := $(VENV)/ready-to-explore-$(KEY)
 TEST_READY := $(VENV)/ready-to-test-$(KEY)
 PIP := $(BIN) -m pip install --quiet --disable-pip-version-check
 
-# The run folder that `make explore` shows.
+# The run folder that `make explore` shows, and the one that `make site` builds pages of.
 OUT := outputs/run
+RUN := outputs/showcase
 
-.PHONY: help run explore field test clean
+.PHONY: help run explore field site test clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +23,7 @@ help:
 	@echo "             make run ARGS=\"-p SEED 1 --out outputs/seed1\""
 	@echo "make explore open the explorers in a browser, without code (OUT=outputs/run)"
 	@echo "make field   train the predictor for recordings again: hours, and a C compiler"
+	@echo "make site    build pages of the executed series in site/ (RUN=outputs/showcase)"
 	@echo "make test    install, check the code and the notebooks, run the series at smoke"
 	@echo "make clean   remove .venv and caches; results in outputs/ stay"
 	@echo
@@ -37,6 +40,9 @@ explore: $(EXPLORE_READY)
 # Text-to-speech programs on the system (espeak-ng, flite, festival) take part beside ttspico.
 field: $(FIELD_READY)
 	@$(BIN) -m aqp_utils run --preset field --out outputs/field $(ARGS)
+
+site: $(SITE_READY)
+	@$(BIN) scripts/build_site.py --run "$(RUN)" $(ARGS)
 
 test: $(TEST_READY)
 	@$(BIN) -m ruff check .
@@ -59,11 +65,15 @@ $(FIELD_READY): $(RUN_READY)
 	@$(PIP) -r requirements-field.txt -c requirements.lock
 	@touch $@
 
+$(SITE_READY): $(RUN_READY)
+	@$(PIP) -r requirements-site.txt -c requirements.lock
+	@touch $@
+
 $(EXPLORE_READY): $(RUN_READY)
 	@$(PIP) -r requirements-explore.txt -c requirements.lock
 	@touch $@
 
-$(TEST_READY): $(EXPLORE_READY)
+$(TEST_READY): $(EXPLORE_READY) $(SITE_READY)
 	@$(PIP) -r requirements-test.txt -c requirements.lock
 	@rm -rf $(VENV)/classic
 	@$(PIP) --no-deps --target $(VENV)/classic -r $(CLASSIC)

@@ -101,7 +101,7 @@ def plan(root, out, values, notebooks=STUDY):
     values : dict
         Parameters by name.
     notebooks : dict
-        Folder -> notebook: `repository.STUDY` or `repository.FIELD`.
+        Folder -> notebook: `notebooks.STUDY` or `notebooks.FIELD`.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from aqp_utils.core.files import write_json
 
-# Set by the pipeline for its notebooks: the run folder that it has locked on their behalf.
+# Set by the series for its notebooks: the run folder that it has locked on their behalf.
 HELD_FOR = "AQP_LOCK_HELD_FOR"
 
 

@@ -1,4 +1,4 @@
-"""Every figure of the series: each function takes data and an axis (or makes one) and returns it.
+"""What all figures share: style, colours, saving and showing.
 
 Levels are in dB relative to full scale, on one range wherever clips are compared.
 """
