@@ -235,7 +235,7 @@ def paired_rises(series, label):
 
 
 def within_classes(predictions):
-    """Predicted against true score inside each class, each on the range of its own labels.
+    """Predicted against true score inside each class, on the range of its labels (shaded).
 
     Parameters
     ----------
@@ -251,14 +251,14 @@ def within_classes(predictions):
         ax.set(xlim=ends if len(part) else SCALE, ylim=(0.9, 4.6), xlabel="true score")
         ax.axhspan(*ends, color=CLASS_COLORS[name], alpha=0.1, lw=0)
         ax.set_title(f"{name} ({len(part)} clips)")
-    axes[0].set(ylabel="predicted score (shaded: the labels' band)")
+    axes[0].set(ylabel="predicted score")
     return fig
 
 
 def draws_histogram(draws, interval, value, label):
     """Histogram of a bootstrapped metric, its 95 % interval and the value on the sample itself."""
     fig, ax = plt.subplots(figsize=(6, 2.6))
-    ax.hist(draws, 40, color=_ACCENT, alpha=0.5)
+    ax.hist(draws, "auto", color=_ACCENT, alpha=0.5)
     for end in interval:
         ax.axvline(end, color=_ACCENT, ls="--", lw=1.2)
     ax.axvline(value, color="black", lw=1.5)
