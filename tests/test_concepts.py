@@ -19,7 +19,31 @@ CONCEPTS = {
     "02_degrade": [],
     "03_features": [],
     "04_train": [],
-    "05_evaluate": [],
+    "05_evaluate": [
+        "class_metrics",
+        "score_metrics",
+        "bootstrap",
+        "within_class",
+        "class_mean_score",
+        "paired_difference",
+        "wilson",
+    ],
+    "06_stress": [
+        "over_seeds",
+        "held_out",
+        "paired_rise",
+        "pairs_in_order",
+        "gain_invariance",
+        "shuffled_labels",
+        "ece",
+        "conformal",
+    ],
+    "07_recordings": [
+        "parts",
+        "familiarity",
+        "integrated_gradients",
+        "leave_out",
+    ],
 }
 
 

@@ -49,8 +49,8 @@ def controls(metrics):
         return None
     return CheckTable(
         "Controls",
-        "With labels dealt out at random nothing can be learned, and more than that would be a "
-        "leak; with the label given as a feature everything can, and less would be broken training.",
+        "With labels dealt out at random nothing can be learned: more would be a leak; with the "
+        "label given as a feature everything can: less would be broken training.",
         ["training", "PCC", "95 % interval", "expected"],
         rows,
     )
