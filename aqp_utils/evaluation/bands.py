@@ -10,7 +10,6 @@ import pandas as pd
 
 from aqp_utils.core.scale import CLASSES, SCALE
 from aqp_utils.evaluation.metrics import pearson, spearman
-from aqp_utils.evaluation.summary import plain
 
 
 def within_classes(table):
@@ -61,11 +60,3 @@ def class_mean_score(train, probabilities):
     means = train.groupby("quality")["score"].mean().reindex(CLASSES)
     # A class without a training clip has no mean; its probability counts at the middle.
     return np.asarray(probabilities) @ means.fillna(np.mean(SCALE)).to_numpy()
-
-
-def as_json(table):
-    """A table of `within_classes` as JSON holds it: class -> numbers, None where undefined."""
-    return {
-        name: {key: plain(value) for key, value in row.items()} | {"n": int(row["n"])}
-        for name, row in table.iterrows()
-    }

@@ -161,3 +161,9 @@ def plain(number):
     """A Python number, None for NaN, so that JSON can hold it."""
     number = number.item() if isinstance(number, np.generic) else number
     return None if isinstance(number, float) and not math.isfinite(number) else number
+
+
+def json_rows(table):
+    """A DataFrame as JSON holds it: row label -> {column -> number}, None for NaN."""
+    rows = table.astype(object).to_dict("index").items()
+    return {str(label): {name: plain(value) for name, value in row.items()} for label, row in rows}
