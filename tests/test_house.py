@@ -1,4 +1,4 @@
-"""The package stays a house that a stranger can walk through: small rooms that say what they hold."""
+"""The package stays a house that a stranger can walk through: rooms that say what they hold."""
 
 import ast
 from pathlib import Path

@@ -3,32 +3,21 @@
 import math
 
 import numpy as np
-import pandas as pd
 from scipy.stats import binomtest
 
-from aqp_utils.evaluation.bootstrap import DRAW_METRICS, bootstrap_interval, metrics_of_draws
-from aqp_utils.evaluation.metrics import (
-    classification_metrics,
-    clip_metrics,
-    condition_metrics,
-    confusion,
-    per_class,
-    regression_metrics,
+from aqp_utils.evaluation import counted
+from aqp_utils.evaluation.bootstrap import (
+    bootstrap_interval,
+    interval_or_value,
+    paired_difference,
 )
+from aqp_utils.evaluation.metrics import clip_metrics, condition_metrics, confusion, per_class
 
 FEWEST_SOURCES = 10  # that a bootstrap over sources needs to say something
-_CLASS_METRICS = ("accuracy", "macro_f1", "ordinal_error", "off_by_two")
 _SCORE_METRICS = ("mae", "mse", "rmse", "rmse_mapped", "pcc", "srcc")
 
 
-def _statistics(table):
-    return {
-        **classification_metrics(table["quality"], table["predicted_quality"]),
-        **regression_metrics(table["score"], table["predicted_score"]),
-    }
-
-
-def with_intervals(table, n, rng):
+def with_intervals(table, n, rng, statistics=counted.of_predictions):
     """Class and score metrics of a table of predictions, clip level, with 95 % intervals.
 
     Parameters
@@ -38,6 +27,8 @@ def with_intervals(table, n, rng):
     n : int
         Number of draws.
     rng : numpy.random.Generator
+    statistics : callable
+        As in `bootstrap_interval`, giving a dict; default: all class and score metrics.
 
     Returns
     -------
@@ -45,10 +36,7 @@ def with_intervals(table, n, rng):
         metric -> {"value", "low", "high"}; None where a metric is undefined, and no interval
         where all clips come from one source.
     """
-    if table["source"].nunique() < 2:
-        values = _statistics(table).items()
-        return {name: {"value": plain(v), "low": None, "high": None} for name, v in values}
-    rows = bootstrap_interval(_statistics, table, "source", n, rng)
+    rows = interval_or_value(statistics, table, "source", n, rng)
     return {
         name: {"value": plain(row.estimate), "low": plain(row.low), "high": plain(row.high)}
         for name, row in rows.iterrows()
@@ -63,10 +51,14 @@ def of_few_sources(table, n, rng):
     """
     if table["source"].nunique() >= FEWEST_SOURCES:
         return with_intervals(table, n, rng)
-    values = {name: plain(value) for name, value in _statistics(table).items()}
-    rows = {name: {"value": v, "low": None, "high": None} for name, v in values.items()}
-    if values["accuracy"] is not None:
-        ends = wilson_interval(round(values["accuracy"] * len(table)), len(table))
+    found = counted.of_predictions(table, np.ones((1, len(table))))
+    rows = {
+        name: {"value": plain(values[0]), "low": None, "high": None}
+        for name, values in found.items()
+    }
+    accuracy = rows["accuracy"]["value"]
+    if accuracy is not None:
+        ends = wilson_interval(round(accuracy * len(table)), len(table))
         rows["accuracy"] |= dict(zip(("low", "high"), ends, strict=True))
     return rows
 
@@ -80,34 +72,38 @@ def wilson_interval(n_right, n, level=0.95):
     return float(interval.low), float(interval.high)
 
 
-def paired_differences(table, others, counts):
-    """A predictor against others on the same draws of sources.
+def paired_differences(table, others, n, rng):
+    """A predictor against others, all on the same draws of sources.
 
     Parameters
     ----------
-    table : DataFrame, n rows
+    table : DataFrame
         Predictions of the one.
     others : dict
         Name -> DataFrame with the predictions of another, for the same clips in the same order.
-    counts : ndarray, shape (n_draws, n)
-        How often each clip is in each draw.
+    n : int
+        Number of draws.
+    rng : numpy.random.Generator
 
     Returns
     -------
     DataFrame, index (other, metric)
-        difference (the one minus the other), low, high (95 %); NaN where one is undefined.
+        estimate (the one minus the other), low, high (95 %); NaN where one is undefined.
     """
-    everything = np.vstack([np.ones(len(table)), counts])
-    own, rows = metrics_of_draws(table, everything), {}
-    for name, other in others.items():
-        theirs = metrics_of_draws(other, everything)
-        for metric in DRAW_METRICS:
-            gaps = own[metric] - theirs[metric]
-            drawn = gaps[1:][np.isfinite(gaps[1:])]
-            ends = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (np.nan, np.nan)
-            rows[name, metric] = dict(difference=gaps[0], low=ends[0], high=ends[1])
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    return table.rename_axis(["other", "metric"])
+    gaps = {
+        name: paired_difference(counted.of_predictions, table, other)
+        for name, other in others.items()
+    }
+
+    def every_gap(_, counts):
+        return {
+            (name, metric): values
+            for name, gap in gaps.items()
+            for metric, values in gap(table, counts).items()
+        }
+
+    rows = bootstrap_interval(every_gap, table, "source", n, rng)
+    return rows.rename_axis(["other", "metric"])
 
 
 def summarize(predictions, baselines, n, rng):
@@ -135,7 +131,7 @@ def summarize(predictions, baselines, n, rng):
         "level": "clip",
         "n_test": len(predictions),
         "n_test_sources": int(predictions["source"].nunique()),
-        "classification": {name: overall[name] for name in _CLASS_METRICS}
+        "classification": {name: overall[name] for name in counted.CLASS_METRICS}
         | {
             "per_class": {
                 name: {k: plain(v) for k, v in row.items()} | {"support": int(row["support"])}

@@ -29,6 +29,11 @@ class RunError(RuntimeError):
         self.problem, self.remedy = problem, remedy
 
 
+def lent(out):
+    """Whether this process works for a run of the series that holds the lock on `out`."""
+    return os.environ.get(HELD_FOR) == str(Path(out).resolve())
+
+
 class RunLock:
     """Lock on the run folder `out`, freed by the operating system if its holder is killed.
 
@@ -43,7 +48,7 @@ class RunLock:
 
     def acquire(self, what):
         """Take the lock for `what` (a few words), or raise `RunError` naming who has it."""
-        if os.environ.get(HELD_FOR) == str(self.out):
+        if lent(self.out):
             return
         try:
             self._lock.acquire()

@@ -61,6 +61,7 @@ def with_unit(name, unit):
 
 
 def ax_or_new(ax, figsize=(7, 2.4)):
+    """`ax`, or the axes of a new figure where it is None."""
     return ax if ax is not None else plt.subplots(figsize=figsize)[1]
 
 
