@@ -7,7 +7,7 @@ def torch_device(name="auto"):
     Parameters
     ----------
     name : str
-        "auto" (a GPU if there is one, else the CPU), or what PyTorch takes: "cpu", "cuda", …
+        "auto" (a GPU if there is one, else the CPU), or what PyTorch takes, such as "cuda".
 
     Returns
     -------
