@@ -25,7 +25,7 @@ def explanation(found, audio):
     -------
     Figure
     """
-    fig = Figure(figsize=(12, 5.2), layout="none")
+    fig = Figure(figsize=(10, 4.8), layout="none")
     grid = fig.add_gridspec(2, 2, width_ratios=(1.7, 1), height_ratios=(1, 2.2))
     bars = fig.add_subplot(grid[0, 0])
     _draw_regions(found.regions, bars, fig.add_subplot(grid[1, 0], sharex=bars), audio)
@@ -36,7 +36,7 @@ def explanation(found, audio):
         loc="right",
         fontweight="bold",
     )
-    fig.subplots_adjust(0.075, 0.1, 0.985, 0.93, 0.45, 0.12)
+    fig.subplots_adjust(0.085, 0.11, 0.985, 0.93, 0.5, 0.12)
     return fig
 
 
