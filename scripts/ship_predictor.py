@@ -24,16 +24,18 @@ from aqp_utils.runs.stage import read_manifest  # noqa: E402
 from aqp_utils.training.field.golden import write_golden  # noqa: E402
 
 LARGEST_MB = 60
+STAGES = ("field", "06_field")  # the second: as runs before the move of the notebook named it
 
 
 def ship(run, version):
     """Put the predictor of `run` in place of the shipped one, whole or not at all."""
-    manifest = read_manifest(run, "06_field")
+    stage = next((name for name in STAGES if (Path(run) / name).is_dir()), STAGES[0])
+    manifest = read_manifest(run, stage)
     if (shipped.card() or {}).get("version") == version:
         raise SystemExit(f"version {version} ships already; give the new predictor another.")
     with tempfile.TemporaryDirectory(dir=shipped.FOLDER.parent) as folder:
         new = Path(folder) / "predictor"
-        shutil.copytree(Path(run) / "06_field" / "predictor", new)
+        shutil.copytree(Path(run) / stage / "predictor", new)
         card = json.loads((new / shipped.CARD).read_text("utf-8"))
         made = {key: manifest[key] for key in ("git_commit", "finished", "parameters")}
         write_json(new / shipped.CARD, {"version": version} | card | {"made": made})

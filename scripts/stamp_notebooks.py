@@ -1,6 +1,6 @@
 """Write what all notebooks share into each of them: Colab badge, bootstrap cell, no outputs.
 
-    python scripts/stamp_notebooks.py           # rewrite notebooks/*.ipynb where needed
+    python scripts/stamp_notebooks.py           # rewrite notebooks where needed
     python scripts/stamp_notebooks.py --check   # say which ones would change, exit 1 if any
 
 Owner, name and tag of the repository come from [tool.aqp] in pyproject.toml.
@@ -47,7 +47,7 @@ def address():
 
 
 def stamped(book, name):
-    """Copy of the notebook `book`, called `name`, with badge, bootstrap and nothing executed.
+    """Copy of the notebook `book`, `name` under notebooks, stamped and with nothing executed.
 
     The badge stands under the title; the bootstrap is the cell tagged so, by default the one after
     the parameters.
@@ -92,13 +92,14 @@ def _bootstrap_cell(book):
 def main(check):
     """Stamp every notebook; return how many differed."""
     differing = 0
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    for path in sorted((ROOT / "notebooks").rglob("[!.]*.ipynb")):
         text = path.read_text(encoding="utf-8")
-        book = stamped(nbformat.reads(text, as_version=4), path.name)
+        name = path.relative_to(ROOT / "notebooks").as_posix()
+        book = stamped(nbformat.reads(text, as_version=4), name)
         if nbformat.writes(book) + "\n" == text:
             continue
         differing += 1
-        print(f"{path.name}: {'differs' if check else 'stamped'}")
+        print(f"{name}: {'differs' if check else 'stamped'}")
         if not check:
             nbformat.write(book, path)
     return differing

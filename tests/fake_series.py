@@ -1,4 +1,4 @@
-"""Five tiny notebooks with the contracts of the real ones, to test what runs them."""
+"""Tiny notebooks with the contracts of the real ones, to test what runs them."""
 
 import nbformat
 from nbformat import v4
@@ -12,6 +12,8 @@ SERIES = {
     "03_features": ("DEVICE = 'auto'", "(stage.folder / 'x.npz').write_text('3')"),
     "04_model": ("EPOCHS = 40", "(stage.folder / 'history.csv').write_text(f'{EPOCHS}')"),
     "05_report": ("BOOTSTRAP = 1000", "(stage.folder / 'metrics.json').write_text(METRICS)"),
+    "06_stress": ("SEEDS = 5", "(stage.folder / 'stress.json').write_text('{}')"),
+    "07_recordings": ("RECORDINGS = ''", "(stage.folder / 'report.html').write_text('')"),
 }
 METRICS = '{"classification": {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}}}'
 

@@ -6,7 +6,14 @@ import pytest
 
 from aqp_utils.core.scale import CLASSES
 from aqp_utils.data.split import grouped_split
-from aqp_utils.evaluation.baselines import BASELINES, Boosting, Constant, Oracle, Ridge
+from aqp_utils.evaluation.baselines import (
+    BASELINES,
+    Boosting,
+    Constant,
+    Oracle,
+    Ridge,
+    class_mean_score,
+)
 from aqp_utils.evaluation.metrics import clip_metrics
 from aqp_utils.model.prediction import prediction_table
 
@@ -96,3 +103,10 @@ def test_boosting_with_a_class_missing_in_training(study):
     prediction = Boosting().fit(features[seen], clips[seen]).predict(features, clips)
     assert (prediction.probabilities[:, CLASSES.index("medium")] == 0).all()
     np.testing.assert_allclose(prediction.probabilities.sum(axis=1), 1)
+
+
+def test_the_class_alone_scores_the_mean_of_its_class():
+    train = pd.DataFrame({"quality": ["low", "low", "medium", "high"], "score": [1, 2, 2.5, 4]})
+    certain = class_mean_score(train, np.eye(3))
+    np.testing.assert_allclose(certain, [1.5, 2.5, 4.0])
+    np.testing.assert_allclose(class_mean_score(train, [[0.5, 0.5, 0]]), [2.0])

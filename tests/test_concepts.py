@@ -60,7 +60,31 @@ CONCEPTS = {
         "rmse_star",
         "gaps",
     ],
-    "05_evaluate": [],
+    "05_evaluate": [
+        "class_metrics",
+        "score_metrics",
+        "bootstrap",
+        "within_class",
+        "class_mean_score",
+        "paired_difference",
+        "wilson",
+    ],
+    "06_stress": [
+        "over_seeds",
+        "held_out",
+        "paired_rise",
+        "pairs_in_order",
+        "gain_invariance",
+        "shuffled_labels",
+        "ece",
+        "conformal",
+    ],
+    "07_recordings": [
+        "parts",
+        "familiarity",
+        "integrated_gradients",
+        "leave_out",
+    ],
 }
 
 

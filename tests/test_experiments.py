@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from aqp_utils.data.split import grouped_split
-from aqp_utils.evaluation import experiments
+from aqp_utils.evaluation import experiments, resumed
 from aqp_utils.evaluation.experiments import FUSED, Training, Trial
 from aqp_utils.evaluation.metrics import clip_metrics, pearson
 
@@ -181,3 +181,35 @@ def test_inputs_are_fused_side_by_side(data):
     np.testing.assert_array_equal(fused[:, 19:], features["embedding"])
     with pytest.raises(ValueError, match="'embedding' have 300 rows for 299 clips"):
         experiments.select_inputs(features, clips.iloc[1:], "embedding")
+
+
+def test_a_killed_run_trains_only_what_is_missing_and_gives_the_same_bits(
+    data, tmp_path, monkeypatch, capsys
+):
+    features, clips = data
+    quick = Training(epochs=1, hidden=(8,))
+    trials = experiments.plan_inputs(range(2), quick, ["psychoacoustic", "classic"])
+    trials += experiments.plan_controls(range(1), quick, inputs="classic")
+    whole = experiments.run(trials, features, clips)
+    first = resumed.run(trials[:3], features, clips, tmp_path)
+    run, trained = experiments.run, []
+
+    def counted(asked, *rest):
+        trained.extend(asked)
+        return run(asked, *rest)
+
+    monkeypatch.setattr(experiments, "run", counted)
+    again = resumed.run(trials, features, clips, tmp_path)
+    assert len(trained) == len(trials) - 3
+    assert "resuming: 3 of 6" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(again, whole, check_like=True)
+    pd.testing.assert_frame_equal(again[: len(first)], first, check_like=True)
+
+    next(tmp_path.glob("*.joblib")).write_bytes(b"torn")  # as a full disk would leave it
+    other = clips.assign(score=clips["score"] + 0.1)
+    trained.clear()
+    pd.testing.assert_frame_equal(resumed.run(trials, features, clips, tmp_path), again)
+    assert len(trained) == 1
+    trained.clear()
+    resumed.run(trials[:1], features, other, tmp_path)
+    assert len(trained) == 1  # other labels: not the same training

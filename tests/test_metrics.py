@@ -234,3 +234,25 @@ def test_no_clips_have_empty_tables():
     assert (
         each[["precision", "recall", "f1"]].isna().all(axis=None) and (each["support"] == 0).all()
     )
+
+
+def test_within_classes_looks_inside_the_bands():
+    rng = np.random.default_rng(0)
+    quality = np.repeat(["low", "medium", "high"], 40)
+    centre = np.repeat([1.5, 2.5, 3.75], 40)
+    score = centre + rng.uniform(-0.3, 0.3, 120)
+    table = pd.DataFrame({"quality": quality, "score": score, "predicted_score": centre})
+    table["predicted_score"] += rng.normal(0, 0.3, 120)  # knows the band and nothing else
+    assert metrics.pearson(table["score"], table["predicted_score"]) > 0.9
+    inside = metrics.within_classes(table)
+    assert list(inside.index) == ["high", "medium", "low"] and (inside["n"] == 40).all()
+    assert inside["pcc"].abs().max() < 0.4
+    assert (inside["rmse"] > inside["label_sd"]).all()
+    known = metrics.within_classes(table.assign(predicted_score=score))
+    assert known["pcc"].to_numpy() == pytest.approx(1) and (known["rmse"] == 0).all()
+
+
+def test_within_classes_leaves_out_a_class_that_does_not_occur():
+    table = pd.DataFrame({"quality": ["low"] * 2, "score": [1.0, 1.5], "predicted_score": [2, 2]})
+    inside = metrics.within_classes(table)
+    assert list(inside.index) == ["low"] and np.isnan(inside["pcc"].iloc[0])

@@ -1,4 +1,4 @@
-"""The five notebooks: their form, then the series at smoke."""
+"""The notebooks: their form, then the series at smoke."""
 
 import ast
 import importlib.util
@@ -21,9 +21,11 @@ from aqp_utils.runs.notebooks import NOTEBOOKS, STUDY, declared_parameters
 from aqp_utils.runs.parameters import PARAMETERS, check
 
 ROOT = Path(__file__).resolve().parents[1]
-PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+HOME = ROOT / "notebooks"
+PATHS = sorted(HOME.rglob("[!.]*.ipynb"))
 FOLDERS = {notebook: folder for folder, notebook in NOTEBOOKS.items()}
 LONGEST_CELL = 25  # lines
+LONGEST_OPEN = 15  # lines of a cell that is open to the eye, in notebooks 05 to 07
 
 spec = importlib.util.spec_from_file_location("stamp", ROOT / "scripts" / "stamp_notebooks.py")
 stamp = importlib.util.module_from_spec(spec)
@@ -40,6 +42,11 @@ def book(path):
     return nbformat.read(path, as_version=4)
 
 
+def name_of(path):
+    """As in `NOTEBOOKS`: below notebooks/, without the ending."""
+    return path.relative_to(HOME).with_suffix("").as_posix()
+
+
 def code(book):
     return [cell for cell in book.cells if cell.cell_type == "code"]
 
@@ -49,7 +56,7 @@ def tagged(book, tag):
 
 
 def test_the_series_is_complete():
-    assert set(FOLDERS) <= {path.stem for path in PATHS}
+    assert set(FOLDERS) <= {name_of(path) for path in PATHS}
 
 
 def test_valid_with_ids_and_nothing_executed(book):
@@ -63,10 +70,12 @@ def test_valid_with_ids_and_nothing_executed(book):
 
 
 def test_badge_and_bootstrap_are_the_stamped_ones(path, book):
-    assert f"/notebooks/{path.name})" in book.cells[0].source
+    assert f"/notebooks/{name_of(path)}.ipynb)" in book.cells[0].source
     assert book.cells[0].source.count("colab.research.google.com/github") == 1
     again = "run python scripts/stamp_notebooks.py"
-    assert nbformat.writes(stamp.stamped(book, path.name)) == nbformat.writes(book), again
+    assert nbformat.writes(stamp.stamped(book, f"{name_of(path)}.ipynb")) == nbformat.writes(
+        book
+    ), again
     assert len(tagged(book, "bootstrap")) == 1
     others = [cell for cell in code(book) if cell not in tagged(book, "bootstrap")]
     assert not any("google.colab" in cell.source for cell in others)
@@ -100,7 +109,7 @@ def test_parameters_of_the_series_are_the_declared_ones(name):
 
 
 def test_cells_are_short_and_start_with_words(book):
-    assert re.match(r"# 0\d · \w+", book.cells[0].source)
+    assert re.match(r"# (0\d|Making) · \w+", book.cells[0].source)
     for cell in code(book):
         assert len(cell.source.splitlines()) <= LONGEST_CELL, cell.source
         assert cell.source.strip(), "an empty code cell"
@@ -114,10 +123,23 @@ def test_a_notebook_of_the_series_begins_and_finishes_its_stage(name):
     assert source.count(".finish()") == 1
 
 
-def test_links_to_other_notebooks_exist(book):
+@pytest.mark.parametrize("name", ["05_evaluate", "06_stress", "07_recordings"])
+def test_what_is_open_is_short_and_solutions_are_folded(name):
+    book = nbformat.read(HOME / f"{name}.ipynb", as_version=4)
+    for cell in code(book):
+        folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        assert folded or len(cell.source.splitlines()) <= LONGEST_OPEN, cell.source
+    solutions = tagged(book, "solution")
+    assert len(solutions) == 2
+    assert all(cell.metadata.jupyter.source_hidden for cell in solutions)
+    assert sum("**Exercise" in cell.source for cell in book.cells) == 2
+
+
+def test_links_to_other_notebooks_exist(path, book):
     for cell in book.cells:
-        for target in re.findall(r"\]\((\w+\.ipynb)\)", cell.source):
-            assert (ROOT / "notebooks" / target).is_file(), target
+        for target in re.findall(r"\]\(([\w./]+\.ipynb)\)", cell.source):
+            if "outputs/showcase" not in target:  # an executed copy, made later
+                assert (path.parent / target).is_file(), target
 
 
 # The series at smoke. One run serves all tests below; those that change something copy it.
@@ -176,6 +198,25 @@ def test_metrics_are_there_finite_and_plausible(series):
     assert metrics["encoder"]["name"] in ("embedded", "random", "facebook/wav2vec2-base")
 
 
+def test_the_stress_tables_are_finite_and_name_every_kind(series):
+    stress = json.loads((series / "06_stress" / "stress.json").read_text())
+    for where, number in numbers(stress):
+        assert math.isfinite(number), where
+    kinds = set(pd.read_csv(series / "02_degraded" / "clips.csv")["kind"])
+    assert all(set(rises) == kinds for rises in stress["unseen_kind"].values())
+    assert set(stress["severity_left_out"]) == {"1", "2", "3"}
+    assert 0 <= stress["conformal"]["coverage_other_sources"] <= 1
+
+
+def test_the_demo_is_scored_and_the_report_holds_all_three_parts(series):
+    table = pd.read_csv(series / "07_recordings" / "recordings.csv")
+    assert len(table) == 3 and table["score"].between(1, 4.5).all()
+    page = (series / "07_recordings" / "report.html").read_text(encoding="utf-8")
+    for title in ("How sure?", "Damage that the network never had", "Why this score?"):
+        assert f"<b>{title}" in page
+    assert len((series / "07_recordings" / "report.html").read_bytes()) < 8e6
+
+
 def test_folders_hold_what_the_next_notebook_needs(series):
     clips = pd.read_csv(series / "02_degraded" / "clips.csv")
     assert len(clips) == 5 * 4 * 3 and clips.groupby(["kind", "severity"]).size().eq(4).all()
@@ -210,7 +251,7 @@ def field_run(tmp_path_factory, offline):
     given = dict(N_SOURCES=50, DURATION_S=1.0, FIELD_EPOCHS=1, BOOTSTRAP=20)
     stream = io.StringIO()
     batch.run("field", given, out, root=ROOT, stream=stream)
-    assert made(stream.getvalue()) == ["06_field"]
+    assert made(stream.getvalue()) == ["train_predictor"]
     return out
 
 
@@ -218,23 +259,23 @@ def test_the_field_notebook_leaves_a_predictor_that_predicts(field_run):
     predictor = Predictor.load(field_run, device="cpu")
     result = predictor(np.random.default_rng(0).standard_normal(16_000) * 0.1, 16_000)
     assert 1 <= result.interval[0] <= result.score <= result.interval[1] <= 4.5
-    card = json.loads((field_run / "06_field" / "predictor" / "card.json").read_text())
+    card = json.loads((field_run / "field" / "predictor" / "card.json").read_text())
     assert card["clips"] + card["left_out"] == 250
-    assert "PCC" in batch.headline(field_run / "06_field" / "metrics.json")
+    assert "PCC" in batch.headline(field_run / "field" / "metrics.json")
 
 
 def test_the_field_notebook_has_pictures_and_leaves_no_checkpoints(field_run):
-    book = nbformat.read(field_run / "notebooks" / "06_field.ipynb", as_version=4)
+    book = nbformat.read(field_run / "notebooks" / "train_predictor.ipynb", as_version=4)
     kinds = {kind for c in code(book) for o in c.outputs for kind in o.get("data", {})}
     assert "image/png" in kinds and "application/vnd.jupyter.widget-view+json" not in kinds
-    assert not (field_run / "06_field" / "checkpoints").exists()
-    assert list((field_run / "06_field" / "figures").glob("*.png"))
-    parts = pd.read_csv(field_run / "06_field" / "clips.csv").groupby("speaker")["part"].nunique()
+    assert not (field_run / "field" / "checkpoints").exists()
+    assert list((field_run / "field" / "figures").glob("*.png"))
+    parts = pd.read_csv(field_run / "field" / "clips.csv").groupby("speaker")["part"].nunique()
     assert parts.eq(1).all()
 
 
 def test_the_report_stands_alone(series):
-    page = (series / "05_report" / "report.html").read_text(encoding="utf-8")
+    page = (series / "07_recordings" / "report.html").read_text(encoding="utf-8")
     assert "data:image/" in page and "<audio" in page
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//[^"']+\.(?:js|css)""", page)
     assert not re.search(r"""src=["'](?!data:)""", page)
@@ -248,11 +289,11 @@ def test_nothing_half_written_or_temporary_stays(series):
 
 def test_a_second_run_keeps_everything(changeable, offline):
     text = run_series(changeable)
-    assert text.count("unchanged, kept") == 5, text
+    assert text.count("unchanged, kept") == len(STUDY), text
 
 
 def test_a_changed_parameter_remakes_what_depends_on_it(changeable, offline):
-    assert made(run_series(changeable, EPOCHS=3)) == ["04_train", "05_evaluate"]
+    assert made(run_series(changeable, EPOCHS=3)) == list(STUDY.values())[3:]
 
 
 def test_a_flipped_byte_in_a_clip_remakes_that_folder_as_it_was(changeable, series, offline):
@@ -277,5 +318,8 @@ def test_the_same_seed_gives_the_same_bits(series, tmp_path, offline):
         "04_model/split.csv",
         "05_report/metrics.json",
         "05_report/predictions.csv",
+        "06_stress/stress.json",
+        "06_stress/differences.csv",
+        "07_recordings/recordings.csv",
     ):
         assert sha256(tmp_path / "again" / name) == sha256(series / name), name

@@ -20,13 +20,13 @@ from aqp_utils.core import package
 from aqp_utils.runs import code, hashes, notebooks, parameters
 from aqp_utils.runs.lock import RunError
 
-NAMES = ["01_synthesize", "02_degrade", "03_features", "04_train", "05_evaluate"]
+NAMES = list(notebooks.STUDY.values())
 PACKAGE = Path(package.PACKAGE)
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """A repository of five tiny notebooks and a copy of the package; we stand elsewhere."""
+    """A repository of tiny notebooks and a copy of the package; we stand elsewhere."""
     root = tmp_path / "repository"
     shutil.copytree(PACKAGE, root / "aqp_utils", ignore=shutil.ignore_patterns("assets", "__py*"))
     for module in (notebooks, code, execution):
@@ -57,7 +57,7 @@ def test_what_is_made_kept_and_made_again(root):
     assert made(text) == NAMES
     assert kept(run(root)) == NAMES
 
-    assert made(run(root, given={"EPOCHS": 7})) == ["04_train", "05_evaluate"]
+    assert made(run(root, given={"EPOCHS": 7})) == NAMES[3:]
     assert json.loads((out / "04_model/manifest.json").read_text())["parameters"]["EPOCHS"] == 7
 
     clip = out / "02_degraded" / "clip.wav"
@@ -66,7 +66,7 @@ def test_what_is_made_kept_and_made_again(root):
     assert "02_degrade: running (this file was changed since it was made, 02_degraded/clip" in text
     assert made(text) == ["02_degrade"] and clip.read_text() == "2"  # the same again: rest is kept
 
-    assert made(run(root, start="04", given={"EPOCHS": 7})) == ["04_train", "05_evaluate"]
+    assert made(run(root, start="04", given={"EPOCHS": 7})) == NAMES[3:]
     with pytest.raises(RunError, match=r"01_clean was made with other settings \(SEED 0, now 1\)"):
         run(root, start="02", given={"SEED": 1})
 
@@ -74,7 +74,7 @@ def test_what_is_made_kept_and_made_again(root):
     assert made(run(root, given={"EPOCHS": 7})) == ["01_synthesize"]
 
     fake_series.write(root, {"05_report": "(stage.folder / 'metrics.json').write_text('{}')"})
-    assert made(run(root, given={"EPOCHS": 7})) == ["05_evaluate"]
+    assert made(run(root, given={"EPOCHS": 7})) == NAMES[4:]
 
 
 def test_every_file_is_read_once_in_a_run(root, monkeypatch):
@@ -242,7 +242,7 @@ def test_the_command_line_from_anywhere(root, capsys, monkeypatch):
     monkeypatch.chdir(root / "notebooks")
     assert cli.main(["run", "--out", "../here", "-p", "SEED", "3"]) == 0
     text = capsys.readouterr().out
-    assert str(root / "here" / "05_report" / "report.html") in text
+    assert str(root / "here" / "07_recordings" / "report.html") in text
     assert str(root / "here" / "notebooks" / "05_evaluate.ipynb") in text
     assert "accuracy 0.500 [0.400, 0.600]" in text
 

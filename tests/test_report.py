@@ -14,7 +14,7 @@ from PIL import Image
 
 from aqp_utils.core.text import number
 from aqp_utils.views import plots
-from aqp_utils.views.report import checks, content
+from aqp_utils.views.report import checks, content, page
 from aqp_utils.views.report.page import packed_png, write_report
 from aqp_utils.views.text import parameter_text
 
@@ -59,8 +59,9 @@ def test_everything_is_in_the_one_file(report_page):
 
 
 def test_sixty_clips_of_three_seconds_stay_well_under_8_mb(report_page):
-    # 15 clips and 5 sources here; Opus spends the same on every clip
-    assert 4 * report_page.stat().st_size < 6e6
+    # 15 clips and 5 sources here; players stop at AUDIO_BYTES, the figures of a run take 2 MB
+    assert report_page.stat().st_size < 8e6 / 4
+    assert page.AUDIO_BYTES + 2e6 < 8e6
 
 
 def test_headline_numbers_are_those_of_the_metrics(report_page, fake_run):
@@ -115,7 +116,9 @@ def test_every_test_clip_is_listed_and_no_training_clip(run):
     predictions.loc[:2, "part"] = "train"
     predictions.to_csv(path, index=False)
     listed = re.findall(r'<tr role="row" class="clip" data-clip="([^"]+)"', text(_write(run)))
-    assert listed == predictions[predictions.part == "test"]["clip"].tolist()
+    tested = predictions[predictions.part == "test"]
+    size = (tested["predicted_score"] - tested["score"]).abs()
+    assert listed == tested.loc[size.sort_values(ascending=False).index, "clip"].tolist()
 
 
 def _write(run, captions=None, audio_format="flac", **options):
@@ -132,11 +135,10 @@ def test_encoder_weights_parameters_commit_and_limits_are_stated(report_page):
 
 
 def test_page_names_its_codec(run, report_page):
-    assert "compressed audio (Ogg/Opus, lossy" in text(report_page)
-    flac = _write(run)
-    assert "compressed audio (FLAC, lossless" in text(flac)
-    assert "data:audio/flac" in text(flac)
-    assert "finest differences may come from the codec" not in text(flac)
+    assert "compressed audio (FLAC, lossless" in text(report_page)
+    assert "data:audio/flac" in text(report_page)
+    assert "finest differences may come from the codec" not in text(report_page)
+    assert "compressed audio (Ogg/Opus, lossy" in text(_write(run, audio_format="opus"))
 
 
 def test_without_an_opus_encoder_it_is_flac(run, monkeypatch):
@@ -196,10 +198,40 @@ def test_embedded_figures_look_like_the_files_and_are_smaller(tmp_path):
     assert np.abs(before - after).mean() < 2  # of 255
 
 
+def test_players_stay_within_their_bytes_and_keep_the_largest_error(run, monkeypatch):
+    whole = len(text(_write(run)))
+    monkeypatch.setattr(page, "AUDIO_BYTES", 0.3 * whole)
+    shown = text(_write(run))
+    store = json.loads(re.search(r'id="store">(.*?)</script>', shown).group(1))
+    assert sum(map(len, store["sounds"].values())) <= 0.3 * whole
+    predictions = pd.read_csv(run / "05_report" / "predictions.csv")
+    assert predictions.loc[predictions.error.abs().idxmax(), "clip"] in store["clips"]
+    assert 1 <= len(store["clips"]) < len(predictions)
+
+
+def test_a_picture_that_the_page_draws_itself_is_not_shown_again(run):
+    assert "data:image/png" not in text(_write(run))  # its only figure is the scatter
+
+
+def test_figures_of_06_and_07_are_on_the_page_and_their_numbers_too(run):
+    for folder, name in (("06_stress", "unseen"), ("07_recordings", "curve")):
+        (run / folder / "figures").mkdir(parents=True)
+        picture = run / "05_report" / "figures" / "scatter.png"
+        shutil.copy(picture, run / folder / "figures" / f"{name}.png")
+        captions = {name: (f"Title of {name}", "alt", "What it shows.")}
+        (run / folder / "figures.json").write_text(json.dumps(captions))
+    spread = {"repeats": {"n_seeds": 3, "pcc": {"mean": 0.9, "sd": 0.02}}}
+    (run / "06_stress" / "stress.json").write_text(json.dumps(spread))
+    shown = text(_write(run))
+    assert shown.index("<b>Title of unseen.") < shown.index("<b>Title of curve.")
+    assert "with 3 splits" in shown
+
+
 def test_captions_give_order_title_and_alternative_text(run):
     figures = run / "05_report" / "figures"
+    shutil.copy(figures / "scatter.png", figures / "worst.png")
     shutil.copy(figures / "scatter.png", figures / "another.png")
-    captions = {"scatter": ("Title <1>", 'an "alt"', "What it shows.")}
+    captions = {"worst": ("Title <1>", 'an "alt"', "What it shows.")}
     page = text(_write(run, captions))
     assert "<b>Title &lt;1&gt;.</b> What it shows." in page
     assert 'alt="an &#34;alt&#34;"' in page

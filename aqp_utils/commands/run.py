@@ -1,15 +1,19 @@
 """The command `aqp run`: arguments in, where the results are out."""
 
 import time
+from pathlib import Path
 
 from aqp_utils.commands import series
 from aqp_utils.runs import parameters
 from aqp_utils.runs.notebooks import FIELD, STUDY
 
-# What a series leaves in its last folder.
+# What a series leaves: name -> where in the run folder; by the last folder of the series.
 RESULTS = {
-    "05_report": {"report": "report.html", "metrics": "metrics.json"},
-    "06_field": {"predictor": "predictor", "metrics": "metrics.json"},
+    "07_recordings": {
+        "report": "07_recordings/report.html",
+        "metrics": "05_report/metrics.json",
+    },
+    "field": {"predictor": "field/predictor", "metrics": "field/metrics.json"},
 }
 
 
@@ -48,9 +52,9 @@ def run(arguments):
     print(f"\nfinished in {time.monotonic() - began:.0f} s")
     folders = FIELD if arguments.preset == "field" else STUDY
     for notebook in folders.values():
-        print(f"  notebook  {out / series.COPIES / notebook}.ipynb")
+        print(f"  notebook  {out / series.COPIES / Path(notebook).name}.ipynb")
     *_, last = folders
     for name, path in RESULTS[last].items():
-        print(f"  {name:9} {out / last / path}")
-    print(f"  {series.headline(out / last / 'metrics.json')}")
+        print(f"  {name:9} {out / path}")
+    print(f"  {series.headline(out / RESULTS[last]['metrics'])}")
     return 0

@@ -150,7 +150,7 @@ def ensure_space(out, tasks):
     """Raise OSError if the disk of `out` cannot hold what a run makes, by a rough estimate."""
     values = {n: p.default for n, p in parameters.PARAMETERS.items()} | _all_values(tasks)
     clip_bytes = values["DURATION_S"] * 16_000 * 2
-    if "06_field" in [task.folder for task in tasks]:
+    if "field" in [task.folder for task in tasks]:
         needed = 5 * values["N_SOURCES"] * clip_bytes + 600e6  # each clean and damaged four times
     else:
         sources = values["N_PER_CONDITION"] * len(values["DEGRADATIONS"])

@@ -2,9 +2,10 @@
 
 Inputs: integrated gradients (Sundararajan, Taly, Yan, Axiomatic attribution for deep networks, ICML
 2017) from the average training clip to this one, so that the parts add up to the difference of the
-two scores. Time: each stretch is replaced by the clip's own noise floor and the clip scored again
-(occlusion; Zeiler, Fergus, Visualizing and understanding convolutional networks, ECCV 2014).
-Both describe the model, not what a listener would say.
+two scores. Time: each stretch is left out in turn and the clip scored again (occlusion; Zeiler,
+Fergus, Visualizing and understanding convolutional networks, ECCV 2014). It is cut out, not
+silenced: a pause in the middle of a phrase is an event of its own, which moved the score in one
+direction wherever it was (notebook 07 shows it). Both describe the model, not a listener.
 """
 
 from dataclasses import dataclass
@@ -13,12 +14,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from aqp_utils.core.audio import SAMPLE_RATE, level_of_training, rms_dbfs
+from aqp_utils.core.audio import SAMPLE_RATE, level_of_training
 
 STEPS = 256  # of the integral; the parts then add up within 1 % (tests/test_explain.py)
 REGION_S = 0.25
-FLOOR_S = 0.05  # shorter than a pause between notes or words
-FADE_S = 0.01  # into and out of the noise floor, or a click would be scored
+FADE_S = 0.01  # of the seam where a stretch was cut out, or a click would be scored
 LONGEST_CLIP = 1.5  # of the training clips' length; longer ones are scored in parts
 EMBEDDING = "embedding"
 
@@ -110,29 +110,40 @@ def integrated_gradients(model, inputs, steps=STEPS):
 
 
 def occluded(audio, region_s=REGION_S):
-    """Copies of a clip, each without one region.
+    """Copies of a clip, each with one region cut out.
 
-    The noise floor is noise with the spectrum of the clip's quietest 50 ms. In a clip without
-    pauses that is the quietest sound, and what replaces a region is not much quieter than it.
+    Parameters
+    ----------
+    audio : ndarray, shape (n,)
+    region_s : float
+        A clip of less than two regions is cut into halves, for something has to be left.
 
     Returns
     -------
     regions : DataFrame
         start_s and end_s; the last one takes what is left, so it can be up to twice as long.
-    clips : list of ndarray, each (n,)
+    clips : list of ndarray
+        As long as the clip without its region, less one seam.
     """
-    size = round(region_s * SAMPLE_RATE)
-    starts = size * np.arange(max(1, len(audio) // size))
+    size = min(round(region_s * SAMPLE_RATE), len(audio) // 2)
+    starts = size * np.arange(len(audio) // size)
     ends = np.append(starts[1:], len(audio))
-    frame = min(len(audio), round(FLOOR_S * SAMPLE_RATE))
-    frames = audio[: len(audio) // frame * frame].reshape(-1, frame)
-    quietest = min(frames, key=rms_dbfs)
-    floor = _same_spectrum_noise(quietest, len(audio))
-    clips = []
-    for start, end in zip(starts, ends, strict=True):
-        keep = _fade(len(audio), start, end)
-        clips.append((keep * audio + np.sqrt(1 - keep**2) * floor).astype(audio.dtype))
+    clips = [without(audio, start, end) for start, end in zip(starts, ends, strict=True)]
     return pd.DataFrame({"start_s": starts / SAMPLE_RATE, "end_s": ends / SAMPLE_RATE}), clips
+
+
+def without(audio, start, end):
+    """The clip without its samples from `start` to `end`, the seam crossfaded over 10 ms.
+
+    The fade has equal power: the two sides of the seam are unlike.
+    """
+    before, after = audio[:start], audio[end:]
+    n = min(round(FADE_S * SAMPLE_RATE), len(before), len(after))
+    if n == 0:
+        return np.concatenate([before, after])
+    rise = np.sqrt((np.arange(n) + 0.5) / n)
+    seam = before[-n:] * rise[::-1] + after[:n] * rise
+    return np.concatenate([before[:-n], seam, after[n:]]).astype(audio.dtype)
 
 
 def _scores_and_gradients(model, inputs):
@@ -143,20 +154,3 @@ def _scores_and_gradients(model, inputs):
     _, score = model.network(standardised)
     (gradients,) = torch.autograd.grad(score.sum(), standardised)
     return score.detach().double().numpy(), gradients.double().numpy()
-
-
-def _same_spectrum_noise(piece, n):
-    """Noise (n,) with the spectrum of `piece`: the phases of its repetition are drawn anew."""
-    magnitude = np.abs(np.fft.rfft(np.resize(piece, n)))
-    # Repeating makes a line spectrum; the mean over the lines' distance makes it one of noise.
-    width = max(1, round(n / len(piece)))
-    power = np.convolve(magnitude**2, np.ones(width) / width, mode="same")
-    phase = np.random.default_rng(0).uniform(0, 2 * np.pi, len(power))
-    return np.fft.irfft(np.sqrt(power) * np.exp(1j * phase), n)
-
-
-def _fade(n, start, end):
-    """Gain (n,): 0 from `start` to `end`, raised-cosine flanks of `FADE_S` outside."""
-    distance = np.maximum(start - np.arange(n), np.arange(n) - end + 1)
-    share = np.clip(distance / (FADE_S * SAMPLE_RATE), 0, 1)
-    return 0.5 - 0.5 * np.cos(np.pi * share)

@@ -132,3 +132,24 @@ def _class_shares(quality):
 
 
 ON_FEATURES = ("ridge", "gradient boosting")  # these listen; the others ignore the features
+
+
+def class_mean_score(train, probabilities):
+    """Score that the class alone gives: Σ p(class) · mean training score of the class.
+
+    What a score head reaches beyond it is what it hears inside the bands.
+
+    Parameters
+    ----------
+    train : DataFrame
+        Training clips with quality and score.
+    probabilities : ndarray, shape (n, 3)
+        In the order of `CLASSES`; NaN gives NaN.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
+    means = train.groupby("quality")["score"].mean().reindex(CLASSES)
+    # A class without a training clip has no mean; its probability counts at the middle.
+    return np.asarray(probabilities) @ means.fillna(np.mean(SCALE)).to_numpy()

@@ -252,3 +252,35 @@ def condition_metrics(table, by=("kind", "severity")):
     """
     means = table.groupby(list(by), observed=True)[["score", "predicted_score"]].mean()
     return {"n": len(means), **regression_metrics(means["score"], means["predicted_score"])}
+
+
+def within_classes(table):
+    """Score metrics of the clips of each true class, beside the spread of their labels.
+
+    Severities draw from ranges with gaps between them, so labels lie in bands, one per class. A
+    correlation over all clips is then mostly the distance between the bands; this looks inside.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns quality, score, predicted_score.
+
+    Returns
+    -------
+    DataFrame, index the classes that occur, best first
+        n, label_sd (what a constant guess at the band's mean would err by), rmse, pcc, srcc; the
+        correlations are NaN where `pearson` is.
+    """
+    rows = {}
+    for name in reversed(CLASSES):
+        part = table[table["quality"] == name]
+        if len(part):
+            true, predicted = part["score"].to_numpy(), part["predicted_score"].to_numpy()
+            rows[name] = {
+                "n": len(part),
+                "label_sd": true.std(),
+                "rmse": np.sqrt(np.mean((predicted - true) ** 2)),
+                "pcc": pearson(true, predicted),
+                "srcc": spearman(true, predicted),
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("class")

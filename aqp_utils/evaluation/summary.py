@@ -3,11 +3,17 @@
 import math
 
 import numpy as np
+from scipy.stats import binomtest
 
 from aqp_utils.evaluation import counted
-from aqp_utils.evaluation.bootstrap import interval_or_value
+from aqp_utils.evaluation.bootstrap import (
+    bootstrap_interval,
+    interval_or_value,
+    paired_difference,
+)
 from aqp_utils.evaluation.metrics import clip_metrics, condition_metrics, confusion, per_class
 
+FEWEST_SOURCES = 10  # that a bootstrap over sources needs to say something
 _SCORE_METRICS = ("mae", "mse", "rmse", "rmse_mapped", "pcc", "srcc")
 
 
@@ -35,6 +41,69 @@ def with_intervals(table, n, rng, statistics=counted.of_predictions):
         name: {"value": plain(row.estimate), "low": plain(row.low), "high": plain(row.high)}
         for name, row in rows.iterrows()
     }
+
+
+def of_few_sources(table, n, rng):
+    """As `with_intervals`; under `FEWEST_SOURCES` sources, Wilson for the accuracy, else points.
+
+    A handful of sources drawn again says little, and nothing where all are right: every draw is
+    1.00 then.
+    """
+    if table["source"].nunique() >= FEWEST_SOURCES:
+        return with_intervals(table, n, rng)
+    found = counted.of_predictions(table, np.ones((1, len(table))))
+    rows = {
+        name: {"value": plain(values[0]), "low": None, "high": None}
+        for name, values in found.items()
+    }
+    accuracy = rows["accuracy"]["value"]
+    if accuracy is not None:
+        ends = wilson_interval(round(accuracy * len(table)), len(table))
+        rows["accuracy"] |= dict(zip(("low", "high"), ends, strict=True))
+    return rows
+
+
+def wilson_interval(n_right, n, level=0.95):
+    """Wilson's score interval of a share (J. Am. Stat. Assoc. 22, 1927): (low, high).
+
+    It takes observations as independent; clips of one source are not, so it is too narrow there.
+    """
+    interval = binomtest(int(n_right), int(n)).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def paired_differences(table, others, n, rng):
+    """A predictor against others, all on the same draws of sources.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Predictions of the one.
+    others : dict
+        Name -> DataFrame with the predictions of another, for the same clips in the same order.
+    n : int
+        Number of draws.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    DataFrame, index (other, metric)
+        estimate (the one minus the other), low, high (95 %); NaN where one is undefined.
+    """
+    gaps = {
+        name: paired_difference(counted.of_predictions, table, other)
+        for name, other in others.items()
+    }
+
+    def every_gap(_, counts):
+        return {
+            (name, metric): values
+            for name, gap in gaps.items()
+            for metric, values in gap(table, counts).items()
+        }
+
+    rows = bootstrap_interval(every_gap, table, "source", n, rng)
+    return rows.rename_axis(["other", "metric"])
 
 
 def summarize(predictions, baselines, n, rng):
@@ -77,7 +146,7 @@ def summarize(predictions, baselines, n, rng):
         "monotonicity": {k: plain(more[k]) for k in ("monotone", "monotone_pairs", "monotone_n")},
         "condition_level": {k: plain(v) for k, v in condition_metrics(predictions).items()},
         "per_degradation": {
-            kind: {"n": len(part), **with_intervals(part, n, rng)}
+            kind: {"n": len(part), **of_few_sources(part, n, rng)}
             for kind, part in predictions.groupby("kind", sort=False)
         },
         "baselines": {name: with_intervals(table, n, rng) for name, table in baselines.items()},
@@ -88,3 +157,9 @@ def plain(number):
     """A Python number, None for NaN, so that JSON can hold it."""
     number = number.item() if isinstance(number, np.generic) else number
     return None if isinstance(number, float) and not math.isfinite(number) else number
+
+
+def json_rows(table):
+    """A DataFrame as JSON holds it: row label -> {column -> number}, None for NaN."""
+    rows = table.astype(object).to_dict("index").items()
+    return {str(label): {name: plain(value) for name, value in row.items()} for label, row in rows}

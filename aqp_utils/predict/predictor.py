@@ -324,7 +324,7 @@ def _model_folder(model):
             f"{folder} does not exist; a model is a folder with {DESCRIPTION}, such as "
             "outputs/run/04_model."
         )
-    inside = [folder / "04_model", folder / "06_field" / "predictor"]
+    inside = [folder / "04_model", folder / "field" / "predictor"]
     return next((path for path in inside if (path / DESCRIPTION).is_file()), folder)
 
 

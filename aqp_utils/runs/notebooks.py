@@ -6,15 +6,17 @@ from pathlib import Path
 
 from aqp_utils.core.package import PACKAGE
 
-# Folder -> notebook that makes it, in order: the study, and the predictor for the field.
+# Folder -> notebook that makes it, in order: the study, and the predictor for recordings.
 STUDY = {
     "01_clean": "01_synthesize",
     "02_degraded": "02_degrade",
     "03_features": "03_features",
     "04_model": "04_train",
     "05_report": "05_evaluate",
+    "06_stress": "06_stress",
+    "07_recordings": "07_recordings",
 }
-FIELD = {"06_field": "06_field"}
+FIELD = {"field": "making/train_predictor"}
 NOTEBOOKS = STUDY | FIELD
 
 

@@ -101,6 +101,10 @@ def _is_file_or_nothing(v):
     return isinstance(v, str) and (v == "" or Path(v).is_file())
 
 
+def _is_place_or_nothing(v):
+    return isinstance(v, str) and (v == "" or Path(v).exists())
+
+
 def _is_encoder(v):
     if not _is_path(v):
         return False
@@ -119,6 +123,7 @@ def _is_device(v):
 
 _PATH = "a path", _is_path
 _FILE = "the path of a CSV file and nothing", _is_file_or_nothing
+_PLACE = "a path that exists and nothing", _is_place_or_nothing
 _COLUMN = "a column name and nothing", lambda v: isinstance(v, str)
 _SWITCH = "True and False", lambda v: isinstance(v, bool)
 _HIDDEN = "a list of 1 to 6 integers from 1 to 8192", _is_hidden
@@ -181,7 +186,10 @@ _TABLE = (
     Parameter("BOOTSTRAP", 1000, *_integer(10, 1_000_000),
               "resamplings behind each confidence interval"),
     Parameter("SEEDS", 5, *_integer(1, 100),
-              "splits and initialisations behind every comparison in 05"),
+              "splits and initialisations behind every comparison in 06"),
+    Parameter("RECORDINGS", "", *_PLACE,
+              "recordings to score in 07, a file or a folder; nothing: a demo is made",
+              scope="stage"),
     Parameter("REAL_AUDIO", "", *_FILE,
               "table (CSV) of recordings with scores, for the section outside the lab",
               scope="stage"),
@@ -210,7 +218,10 @@ PRESETS = {
         "SEEDS": 2,
     },
     "default": {},
-    "field": {"N_SOURCES": 10_000, "FIELD_EPOCHS": 12},  # notebook 06 instead of 01 to 05
+    "field": {
+        "N_SOURCES": 10_000,
+        "FIELD_EPOCHS": 12,
+    },  # making/train_predictor instead of the series
 }
 
 

@@ -35,14 +35,16 @@ from aqp_utils.views.plots.evaluation import (
     by_layer,
     confusion,
     density_against_true,
+    draws_histogram,
     family_transfer,
     intervals,
     invariance_dots,
+    paired_rises,
     predicted_against_true,
     reliability_diagram,
     score_curve,
-    unseen,
     unseen_order_bars,
+    within_classes,
 )
 from aqp_utils.views.plots.explanation import explanation
 from aqp_utils.views.plots.features import (
@@ -86,6 +88,7 @@ __all__ = [
     "degradation_grid",
     "density_against_true",
     "difference",
+    "draws_histogram",
     "explanation",
     "facts_histograms",
     "family_transfer",
@@ -104,6 +107,7 @@ __all__ = [
     "noise_spectra",
     "onset_s",
     "pesq_diagram",
+    "paired_rises",
     "predicted_against_true",
     "projection",
     "proof_by_layer",
@@ -123,8 +127,8 @@ __all__ = [
     "spectrogram",
     "stft_db",
     "training_curves",
-    "unseen",
     "unseen_order_bars",
     "waveform",
     "with_unit",
+    "within_classes",
 ]

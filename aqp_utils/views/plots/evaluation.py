@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from aqp_utils.core import scale
 from aqp_utils.core.audio import SAMPLE_RATE
@@ -16,6 +17,7 @@ from aqp_utils.views.plots.style import CLASS_COLORS, KIND_COLORS, PALETTE, ax_o
 
 N_BINS = 10  # of the reliability diagram; ECE is taken over the same
 _ACCENT, _GREY = CLASS_COLORS["high"], "0.4"
+KIND_MARKERS = dict(zip(KIND_COLORS, ("o", "s", "^", "D", "X"), strict=True))  # as the report's
 
 
 def score_curve(audio, curve, inches=(12, 3.4)):
@@ -37,11 +39,16 @@ def score_curve(audio, curve, inches=(12, 3.4)):
     ax = fig.subplots()
     spectrogram(audio, ax, colorbar=False)
     scores = ax.twinx()
+    outlined = [withStroke(linewidth=5, foreground="black")]  # legible on bright sound, too
     if len(curve) > 1:
         middle_s = (curve["start_s"] + curve["end_s"]) / 2
-        scores.plot(middle_s, curve["score"], "o-", color="white", mec="black", lw=2)
+        scores.plot(
+            middle_s, curve["score"], "o-", color="white", mec="black", lw=2, path_effects=outlined
+        )
     else:
-        scores.hlines(curve["score"], curve["start_s"], curve["end_s"], color="white", lw=2)
+        ends = (curve["start_s"], curve["end_s"])
+        scores.hlines(curve["score"], *ends, color="white", lw=2, path_effects=outlined)
+    _class_limits(scores)
     low, high = SCALE
     scores.set(
         ylim=(low - 0.2, high + 0.2), ylabel="score (1 to 4.5)", xlim=(0, len(audio) / SAMPLE_RATE)
@@ -51,9 +58,22 @@ def score_curve(audio, curve, inches=(12, 3.4)):
     return fig
 
 
+def _class_limits(ax):
+    """Scores between which a clip counts as low, medium and high, as lines and names."""
+    outlined = [withStroke(linewidth=2.5, foreground="black")]
+    for limit in scale.CLASS_THRESHOLDS:
+        ax.axhline(limit, color="white", lw=1, ls="--", path_effects=outlined)
+    edges = (scale.SCALE[0], *scale.CLASS_THRESHOLDS, scale.SCALE[1])
+    for name, low, high in zip(scale.CLASSES, edges, edges[1:], strict=False):
+        where = dict(x=0.995, y=(low + high) / 2, transform=ax.get_yaxis_transform())
+        aligned = dict(ha="right", va="center", color="white", fontweight="bold", fontsize="small")
+        ax.text(s=name, path_effects=outlined, **where, **aligned)
+
+
 def confusion(matrix, classes=scale.CLASSES, ax=None):
-    """Confusion matrix with counts; rows true, columns predicted."""
+    """Confusion matrix with counts; rows true, columns predicted, the best class first."""
     ax = ax_or_new(ax, figsize=(4, 3.4))
+    matrix, classes = np.asarray(matrix)[::-1, ::-1], classes[::-1]
     shares = matrix / np.maximum(np.sum(matrix, axis=1, keepdims=True), 1)
     sns.heatmap(
         shares,
@@ -85,7 +105,8 @@ def predicted_against_true(predictions, ax=None):
         hue="kind",
         style="kind",
         palette=KIND_COLORS,
-        s=36,
+        markers=KIND_MARKERS,
+        s=48,
         linewidth=0.3,
         ax=ax,
     )
@@ -109,28 +130,34 @@ def density_against_true(predictions, ax=None):
     return ax
 
 
-def intervals(table, columns, n_columns=None, reference=None):
-    """Values with intervals as horizontal dots, one panel per metric.
+def intervals(table, columns, reference=None):
+    """Values with intervals as horizontal dots, one panel per metric, two side by side.
 
     Parameters
     ----------
     table : dict
-        Row label -> {metric -> {"value", "low", "high"}}.
+        Row label -> {metric -> {"value", "low", "high"}}; a row without ends is a point.
     columns : dict
         Metric -> axis label.
     reference : str, optional
         Row drawn in the accent colour, with a line through its value.
     """
-    rows = list(table)
+    rows, n_lines = list(table), -(-len(columns) // 2)
     fig, axes = plt.subplots(
-        1, len(columns), figsize=(3.2 * len(columns), 0.34 * len(rows) + 1.1), sharey=True
+        n_lines,
+        min(2, len(columns)),
+        figsize=(8.6, n_lines * (0.3 * len(rows) + 0.75)),
+        sharey=True,
+        squeeze=False,
     )
-    for ax, (metric, label) in zip(np.atleast_1d(axes), columns.items(), strict=True):
+    for ax in axes.flat[len(columns) :]:
+        ax.remove()
+    for ax, (metric, label) in zip(axes.flat, columns.items(), strict=False):
         for y, row in enumerate(rows):
             entry = table[row].get(metric)
             if entry is None or entry["value"] is None:
                 continue
-            color = PALETTE[0] if row == reference or reference is None else "0.4"
+            color = PALETTE[0] if row == reference or reference is None else _GREY
             if entry["low"] is not None:
                 ax.plot([entry["low"], entry["high"]], [y, y], color=color, lw=2, alpha=0.6)
             ax.plot(entry["value"], y, "o", color=color, ms=6)
@@ -138,7 +165,7 @@ def intervals(table, columns, n_columns=None, reference=None):
             ax.axvline(table[reference][metric]["value"], color=PALETTE[0], lw=0.8, ls=":")
         ax.set(xlabel=label, yticks=range(len(rows)), yticklabels=rows)
         ax.grid(axis="x", color="0.92")
-    np.atleast_1d(axes)[0].invert_yaxis()
+    axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     return fig
 
 
@@ -164,30 +191,64 @@ def by_layer(rows, columns):
     return fig
 
 
-def unseen(rows, better_high, better_low):
-    """Heat map of what happens without a kind or a severity in training; dark is good.
+def paired_rises(series, label):
+    """How much worse each row gets, with 95 % intervals; one colour per series, 0 is no change.
 
     Parameters
     ----------
-    rows : DataFrame
-        Index: what was left out; one column per metric, numbers.
-    better_high, better_low : dict
-        Column of `rows` -> label, for metrics that should be high (0 to 1) and low.
+    series : dict
+        Name -> DataFrame with index row label and columns difference, low, high.
+    label : str
+        Of the axis.
     """
-    groups = ((better_high, "Blues", {"vmin": 0, "vmax": 1}), (better_low, "Blues_r", {}))
-    widths = [len(columns) for columns, *_ in groups]
-    fig, axes = plt.subplots(
-        1,
-        2,
-        figsize=(1.5 * sum(widths) + 2, 0.4 * len(rows) + 1.2),
-        width_ratios=widths,
-        sharey=True,
-    )
-    for ax, (columns, cmap, limits) in zip(axes, groups, strict=True):
-        shown = rows[list(columns)].rename(columns=columns)
-        sns.heatmap(shown, cmap=cmap, annot=True, fmt=".2f", ax=ax, cbar=False, **limits)
-        ax.set(xlabel="", ylabel="")
-        ax.tick_params(length=0, axis="both")
+    names = list(next(iter(series.values())).index)
+    fig, ax = plt.subplots(figsize=(6.4, 0.45 * len(names) + 1.2), layout="constrained")
+    ax.axvline(0, color="0.5", lw=1)
+    shifts = 0.22 * (np.arange(len(series)) - (len(series) - 1) / 2)
+    for (name, table), shift, color in zip(series.items(), shifts, PALETTE, strict=False):
+        table = table.loc[names]
+        value = table["difference"].to_numpy()
+        ends = np.abs(table[["low", "high"]].to_numpy().T - value)
+        ax.errorbar(
+            value, np.arange(len(names)) + shift, xerr=ends, fmt="o", color=color, label=name
+        )
+    ax.set(yticks=range(len(names)), yticklabels=names, xlabel=label)
+    ax.grid(axis="x", color="0.92")
+    ax.invert_yaxis()
+    if len(series) > 1:
+        ax.legend(loc="best")
+    return fig
+
+
+def within_classes(predictions):
+    """Predicted against true score inside each class, on the range of its labels (shaded).
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Columns quality, score, predicted_score.
+    """
+    fig, axes = plt.subplots(1, 3, figsize=(8.6, 3.1), sharey=True)
+    for ax, name in zip(axes, scale.CLASSES, strict=True):
+        part = predictions[predictions["quality"] == name]
+        ax.plot(SCALE, SCALE, color="0.7", lw=1, zorder=0)
+        ax.plot(part["score"], part["predicted_score"], "o", color=CLASS_COLORS[name], alpha=0.8)
+        ends = part["score"].min() - 0.05, part["score"].max() + 0.05
+        ax.set(xlim=ends if len(part) else SCALE, ylim=(0.9, 4.6), xlabel="true score")
+        ax.axhspan(*ends, color=CLASS_COLORS[name], alpha=0.1, lw=0)
+        ax.set_title(f"{name} ({len(part)} clips)")
+    axes[0].set(ylabel="predicted score")
+    return fig
+
+
+def draws_histogram(draws, interval, value, label):
+    """Histogram of a bootstrapped metric, its 95 % interval and the value on the sample itself."""
+    fig, ax = plt.subplots(figsize=(6, 2.6))
+    ax.hist(draws, "auto", color=_ACCENT, alpha=0.5)
+    for end in interval:
+        ax.axvline(end, color=_ACCENT, ls="--", lw=1.2)
+    ax.axvline(value, color="black", lw=1.5)
+    ax.set(xlabel=f"{label} (line: all sources once; dashed: 95 % interval)", ylabel="draws")
     return fig
 
 
@@ -263,7 +324,8 @@ def unseen_order_bars(table):
         ax.barh(rows, value, color=colors, height=0.6)
         ax.errorbar(value, rows, xerr=ends, fmt="none", color="black", lw=1)
         ax.axvline(chance, color="0.5", lw=0.8, ls=":")
-        ax.set(xlabel=f"{label} (dotted: chance)", xlim=(min(0, np.min(value) - 0.1), 1.03))
+        lowest = np.nanmin(np.append(value - ends[0], 0))
+        ax.set(xlabel=f"{label} (dotted: chance)", xlim=(lowest - 0.05 * (lowest < 0), 1.03))
     axes[0].set(yticks=rows, yticklabels=table["damage"])
     axes[0].invert_yaxis()
     return fig
@@ -279,12 +341,13 @@ def family_transfer(per_seed, metric="pcc", label="PCC (score)"):
     metric, label : str
     """
     groups = list(per_seed.groupby("condition", sort=False))
-    fig, ax = plt.subplots(figsize=(5.6, 0.4 * len(groups) + 1), layout="constrained")
+    fig, ax = plt.subplots(figsize=(6.4, 0.4 * len(groups) + 1), layout="constrained")
     for row, (_, part) in enumerate(groups):
         ax.plot(part[metric], np.full(len(part), row), "o", color=_GREY, ms=4, alpha=0.6)
         ax.plot(part[metric].mean(), row, "|", color=_ACCENT, ms=16, mew=3)
     names = [f"{name} ({part['n'].iloc[0]} clips)" for name, part in groups]
     ax.set(yticks=range(len(groups)), yticklabels=names, xlabel=f"{label}: seeds, and their mean")
     ax.grid(axis="x", color="0.92")
+    ax.margins(x=0.06, y=0.2)  # marks at the ends stay whole
     ax.invert_yaxis()
     return fig

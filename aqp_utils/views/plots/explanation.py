@@ -7,6 +7,7 @@ from aqp_utils.views.plots.clips import spectrogram
 from aqp_utils.views.plots.style import CLASS_COLORS
 from aqp_utils.views.text import feature_label
 
+STRONGEST = 6  # inputs shown one by one
 UP, DOWN = CLASS_COLORS["high"], CLASS_COLORS["low"]
 
 
@@ -24,7 +25,7 @@ def explanation(found, audio):
     -------
     Figure
     """
-    fig = Figure(figsize=(12, 5.2), layout="none")
+    fig = Figure(figsize=(10, 4.8), layout="none")
     grid = fig.add_gridspec(2, 2, width_ratios=(1.7, 1), height_ratios=(1, 2.2))
     bars = fig.add_subplot(grid[0, 0])
     _draw_regions(found.regions, bars, fig.add_subplot(grid[1, 0], sharex=bars), audio)
@@ -35,7 +36,7 @@ def explanation(found, audio):
         loc="right",
         fontweight="bold",
     )
-    fig.subplots_adjust(0.075, 0.1, 0.985, 0.93, 0.45, 0.12)
+    fig.subplots_adjust(0.085, 0.11, 0.985, 0.93, 0.5, 0.12)
     return fig
 
 
@@ -62,10 +63,13 @@ def _draw_regions(regions, bars, picture, audio):
 
 
 def _draw_inputs(inputs, ax):
-    """Contributions as bars, the largest on top."""
-    ordered = inputs.reindex(inputs.abs().sort_values().index)
-    names = [feature_label(name) for name in ordered.index]
-    ax.barh(names, ordered, color=_colors(ordered))
+    """The strongest contributions as bars, the largest on top; below them the sum of the rest."""
+    ordered = inputs.reindex(inputs.abs().sort_values(ascending=False).index)
+    shown = ordered[:STRONGEST].rename(feature_label)
+    rest = ordered[STRONGEST:]
+    if len(rest):
+        shown[f"the other {len(rest)} together"] = rest.sum()
+    shown = shown[::-1]
+    ax.barh(list(shown.index), shown, color=_colors(shown))
     ax.axvline(0, color="black", lw=0.8)
     ax.set(xlabel="lifts the score by")
-    ax.tick_params(axis="y", labelsize="small")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aqp_utils.core.text import MISSING, number
 from aqp_utils.views.report.content import METRICS, estimate, flat
 
-# What each control of notebook 05 has to come out as, for the evaluation to be sound.
+# What each control of notebook 06 has to come out as, for the evaluation to be sound.
 EXPECTED_PCC = {"labels shuffled": 0, "label as feature": 1}
 LEVEL_METRICS = ("pcc", "srcc", "rmse", "mae")
 
@@ -49,8 +49,8 @@ def controls(metrics):
         return None
     return CheckTable(
         "Controls",
-        "With labels dealt out at random nothing can be learned, with the label given as a feature "
-        "everything can; anything else would mean that the evaluation leaks.",
+        "With labels dealt out at random nothing can be learned: more would be a leak; with the "
+        "label given as a feature everything can: less would be broken training.",
         ["training", "PCC", "95 % interval", "expected"],
         rows,
     )

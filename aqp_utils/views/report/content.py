@@ -207,8 +207,9 @@ def limits(metrics, manifests):
         "training seed or another split would change." + _repeats(metrics.get("repeats", {})),
         _source_limit(values.get("SOURCES")),
         _label_limit(values.get("LABEL")),
-        "Every test clip carries one damage of a kind that training had too. Other damages, and "
-        "several at once, are not tested here.",
+        "Every test clip of the tables carries one damage of a kind that training had too. What "
+        "other damages do is among the figures where notebook 06 was run; several at once were not "
+        "tried.",
         "Degraded clips have the level of their source, so neither the model nor this page says "
         "anything about loudness as a flaw.",
     ]

@@ -33,28 +33,32 @@ from aqp_utils.views.report.checks import check_tables
 from aqp_utils.views.text import parameter_text
 
 N_PLAYERS = 100  # clips with players; keeps the page of a large run near 5 MB
+AUDIO_BYTES = 5.5e6  # of all players as text in the page; it stays under 8 MB with its figures
 COLORMAP_STEPS = 32  # the page interpolates between them
+PARTS = ("05_report", "06_stress", "07_recordings")  # folders whose figures the page shows
+DRAWN_HERE = ("scatter", "confusion", "per_degradation", "baselines")  # as tables and charts
 
 
-def write_report(out_folder, run_folder, captions=None, audio_format="opus", n_players=N_PLAYERS):
-    """Write `out_folder`/report.html from the results of one run.
+def write_report(out_folder, run_folder, captions=None, audio_format="flac", n_players=N_PLAYERS):
+    """Write `out_folder`/report.html from the results of one run, as notebook 07 does at its end.
 
     Parameters
     ----------
     out_folder : path
-        Holds metrics.json, predictions.csv and figures/*.png.
+        Where the page goes.
     run_folder : path
-        Holds 01_clean, 02_degraded and the other stages with their manifests.
+        Holds 01_clean, 02_degraded and the other stages with their manifests; 05_report with
+        metrics.json, predictions.csv and figures/*.png, 06_stress and 07_recordings with theirs.
     captions : dict, optional
         Figure (file name without .png) -> (title, text that replaces the picture for who cannot
-        see it, sentence that reads it), in the order to show; default: figures.json in
-        `out_folder`, if there is one.
+        see it, sentence that reads it), in the order to show; default: figures.json of each
+        folder, where there is one.
     audio_format : str
-        "opus" (small) or "flac" (lossless, and played by older Safari); without an Opus encoder
-        in libsndfile it is "flac".
+        "flac" (lossless, and played by older Safari) or "opus" (small, but what it smears shows
+        in the spectrograms); without an Opus encoder in libsndfile it is "flac".
     n_players : int
-        Clips to embed with audio. If there are more, these are spread evenly over the ranks of
-        absolute error, the largest included.
+        Clips to embed with audio. If there are more, or they would take more than `AUDIO_BYTES`,
+        these are spread evenly over the ranks of absolute error, the largest included.
 
     Returns
     -------
@@ -67,13 +71,13 @@ def write_report(out_folder, run_folder, captions=None, audio_format="opus", n_p
         Naming the missing file and the notebook that makes it.
     """
     out_folder, run_folder = Path(out_folder), Path(run_folder)
-    metrics = _metrics(out_folder)
-    predictions = _test_part(pd.read_csv(_need(out_folder / "predictions.csv", "05_evaluate")))
+    results = run_folder / "05_report"
+    metrics = _metrics(run_folder)
+    predictions = _test_part(pd.read_csv(_need(results / "predictions.csv", "05_evaluate")))
     manifests = _manifests(run_folder)
     if audio_format == "opus" and "OPUS" not in sf.available_subtypes("OGG"):
         audio_format = "flac"
-    heard = _spread_over_error(predictions, n_players)
-    sounds = _sounds(predictions[heard], run_folder / "02_degraded", audio_format)
+    heard, sounds = _within_budget(predictions, run_folder / "02_degraded", audio_format, n_players)
     clips = _clips(predictions)
     page = template("report.html.j2").render(
         metrics=metrics,
@@ -85,7 +89,7 @@ def write_report(out_folder, run_folder, captions=None, audio_format="opus", n_p
         kinds=_kinds(predictions),
         severities=sorted(predictions["severity"].unique().tolist()),
         classes=CLASSES[::-1],
-        figures=_figures(out_folder, captions),
+        figures=_figures(run_folder, captions),
         audio=_audio_facts(audio_format, sounds, int(heard.sum()), len(predictions)),
         store=_store(predictions[heard], sounds, FORMATS[audio_format].decoded_rate),
     )
@@ -100,17 +104,23 @@ def _need(path, notebook):
     return path
 
 
-def _metrics(out_folder):
-    """metrics.json with empty groups for those it leaves out."""
-    path = _need(out_folder / "metrics.json", "05_evaluate")
+def _metrics(run_folder):
+    """metrics.json of 05 with empty groups for those it leaves out, and what 06 adds to it."""
+    path = _need(run_folder / "05_report" / "metrics.json", "05_evaluate")
     groups = ("classification", "score", "per_degradation", "baselines")
-    return {**{name: {} for name in groups}, **json.loads(path.read_text("utf-8"))}
+    found = {**{name: {} for name in groups}, **json.loads(path.read_text("utf-8"))}
+    stress = run_folder / "06_stress" / "stress.json"
+    added = json.loads(stress.read_text("utf-8")) if stress.is_file() else {}
+    return found | {name: added[name] for name in ("repeats", "controls") if name in added}
 
 
 def _test_part(predictions):
     if "part" in predictions:
         predictions = predictions[predictions["part"] == "test"]
-    return predictions.sort_values(["source", "severity"]).reset_index(drop=True)
+    size = (predictions["predicted_score"] - predictions["score"]).abs()
+    return predictions.loc[size.sort_values(ascending=False, kind="stable").index].reset_index(
+        drop=True
+    )
 
 
 def _manifests(run_folder):
@@ -130,6 +140,19 @@ def _spread_over_error(predictions, n_players):
     mask = np.zeros(n, dtype=bool)
     mask[ranked[chosen]] = True
     return mask
+
+
+def _within_budget(predictions, folder, audio_format, n_players):
+    """Which clips get players (mask), and their sounds, in at most `AUDIO_BYTES` of text."""
+    heard = _spread_over_error(predictions, n_players)
+    sounds = _sounds(predictions[heard], folder, audio_format)
+    size = sum(len(uri) for uri, _ in sounds.values())
+    while size > AUDIO_BYTES and heard.sum() > 1:
+        fewer = min(int(heard.sum() * AUDIO_BYTES / size), int(heard.sum()) - 1)
+        heard = _spread_over_error(predictions, max(1, fewer))
+        sounds = _sounds(predictions[heard], folder, audio_format)
+        size = sum(len(uri) for uri, _ in sounds.values())
+    return heard, sounds
 
 
 def _sounds(predictions, folder, audio_format):
@@ -179,12 +202,18 @@ def _kinds(predictions):
     return {k: (to_hex(plots.KIND_COLORS.get(k, "gray")), i % 5) for i, k in enumerate(ordered)}
 
 
-def _figures(out_folder, captions):
-    """Pictures with title, alternative text and sentence; those without a caption come last."""
-    listed = out_folder / "figures.json"
+def _figures(run_folder, captions):
+    """Pictures with title, alternative text and sentence; those without a caption come last.
+
+    What the page draws itself, and so would show twice, is left out.
+    """
+    folders = [run_folder / name for name in PARTS]
     if captions is None:
-        captions = json.loads(listed.read_text("utf-8")) if listed.is_file() else {}
-    paths = {path.stem: path for path in sorted((out_folder / "figures").glob("*.png"))}
+        lists = [folder / "figures.json" for folder in folders]
+        found = [json.loads(path.read_text("utf-8")) for path in lists if path.is_file()]
+        captions = {name: entry for listed in found for name, entry in listed.items()}
+    pictures = [path for folder in folders for path in sorted(folder.glob("figures/*.png"))]
+    paths = {path.stem: path for path in pictures if path.stem not in DRAWN_HERE}
     names = [n for n in captions if n in paths] + [n for n in paths if n not in captions]
     figures = []
     for name in names:
