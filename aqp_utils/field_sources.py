@@ -8,6 +8,7 @@ for it is installed, and each source is recorded under its own conditions (`fiel
 import numpy as np
 import soxr
 
+from aqp_utils import speech_bank
 from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.average_speech import equalised
 from aqp_utils.field_recording import as_recorded
@@ -20,17 +21,18 @@ from aqp_utils.synth import tone_clip
 from aqp_utils.voice import speech_clip
 
 OWN = {
-    "formant voice": (speech_clip, 0.10),
-    "harmonic voice": (harmonic_speech_clip, 0.10),
+    "formant voice": (speech_clip, 0.08),
+    "harmonic voice": (harmonic_speech_clip, 0.08),
     "singing": (singing_clip, 0.04),
     "instruments": (instrument_clip, 0.03),
     "percussion": (percussion_clip, 0.01),
     "tones": (tone_clip, 0.02),
 }
-# Together .70; a program that is missing leaves its share to the others in proportion.
-TEXT_TO_SPEECH = {"espeak-ng": 0.22, "pico": 0.22, "festival": 0.16, "flite": 0.10}
+# A program that is missing leaves its share to the others in proportion.
+TEXT_TO_SPEECH = {"espeak-ng": 0.16, "pico": 0.14, "festival": 0.12, "flite": 0.06}
+BANKED = 0.6  # beside those: neural voices spoken beforehand, most of it by engines of many voices
 OTHER_THAN_SPEECH = ("singing", "instruments", "percussion", "tones")
-EQUALISED_SHARE = 0.7  # of speech: synthesizers are duller or thinner than people on average
+EQUALISED_SHARE = 0.6  # of speech: synthesizers are duller or thinner than people on average
 OWN_SCALES = (0.95, 1.35)  # our own voices speak at a measured pace; people hurry as well
 ATTEMPTS = 5  # of a text-to-speech program: now and then a language falls silent
 
@@ -39,6 +41,8 @@ def shares():
     """Family -> share of the sources on this machine; they add up to 1."""
     weights = {name: share for name, (_, share) in OWN.items()}
     weights |= {name: TEXT_TO_SPEECH[name] for name in synthesizers()}
+    n_voices = {name: np.sqrt(speech_bank.n_voices(name)) for name in speech_bank.engines()}
+    weights |= {name: BANKED * n / sum(n_voices.values()) for name, n in n_voices.items()}
     total = sum(weights.values())
     return {name: weight / total for name, weight in weights.items()}
 
@@ -64,6 +68,8 @@ def draw_source(duration_s, rng):
     family = str(rng.choice(list(table), p=list(table.values())))
     if family in OWN:
         dry, speaker = _play(family, duration_s, rng), f"{family} {rng.integers(1 << 40)}"
+    elif family in speech_bank.engines():
+        dry, speaker = speech_bank.banked_speech(family, duration_s, rng)
     else:
         dry, speaker = _speak(family, duration_s, rng)
     if family not in OTHER_THAN_SPEECH and rng.random() < EQUALISED_SHARE:
