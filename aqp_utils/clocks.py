@@ -6,7 +6,7 @@ Every damage takes (audio, severity, rng) and returns (audio, facts).
 import numpy as np
 
 from aqp_utils.audio import SAMPLE_RATE
-from aqp_utils.severity import geometric
+from aqp_utils.severity import blurred, geometric
 
 FADE = 16  # samples, 1 ms: of a slip that is smoothed
 
@@ -40,12 +40,13 @@ def _read_at(audio, place):
 
 
 def buffer_slips(audio, severity, rng):
-    """Every now and then 0.1 to 20 ms are left out or said twice: 0.3 to 25 times a second.
+    """Now and then 0.1 to 20 ms are left out or said twice: 0.3 to 25 times a second.
 
     Slips of both directions take turns, so that the clip stays in time.
     """
     per_second = geometric(severity, 0.3, 25.0)
-    slip = max(1, round(np.exp(rng.uniform(*np.log((0.1, 20)))) * SAMPLE_RATE / 1000))
+    slip_ms = geometric(blurred(severity, rng, 0.3), 0.1, 20.0)
+    slip = max(1, round(slip_ms * SAMPLE_RATE / 1000))
     smooth, n = rng.random() < 0.5, len(audio)
     count = max(1, round(per_second * n / SAMPLE_RATE))
     padded = np.pad(audio, (slip, 2 * slip), mode="edge")

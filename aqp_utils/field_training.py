@@ -100,7 +100,9 @@ class FieldNet(torch.nn.Module):
         self.spectrogram = SpectrogramEncoder(seed)
         n_inputs = len(self.mean) + self.spectrogram.size
         self.network = MultiTaskNet(n_inputs, hidden, dropout, len(CLASSES), seed)
-        self.families = torch.nn.Linear(n_inputs, len(FAMILIES))  # in training only
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.families = torch.nn.Linear(n_inputs, len(FAMILIES))  # in training only
 
     def forward(self, audio, known, hidden=None):
         """Logits (b, 3) and scores (b,) of audio (b, n) and known inputs (b, n_known).

@@ -46,7 +46,7 @@ def clips():
             heard = level_of_training(heard)
             features.append(psychoacoustic_features(heard))
             audio.append(np.round(heard * 32_000 / np.abs(heard).max()).astype(np.int16))
-            rows.append(dict(source=source, version=version, part=parts[source]))
+            rows.append(dict(source=source, version=version, part=parts[source], history="[]"))
     table = pd.DataFrame(rows)
     table["score"] = np.tile(SCORES, N_SOURCES)
     table["family"] = np.where(table["source"] % 2 == 0, "tones", "formant voice")
