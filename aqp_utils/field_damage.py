@@ -37,7 +37,7 @@ ATTEMPTS = 20  # draws before `damaged` gives up on a clip
 # Families in the order of a real chain: the place, the microphone's gain, what is done to the
 # recording, the way it is sent, what gets lost. The number is the family's weight in a draw.
 FAMILIES = {
-    "room": 1.5,
+    "room": 2.0,
     "noise": 2.0,
     "clip": 1.4,
     "level": 1.0,

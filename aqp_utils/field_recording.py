@@ -31,12 +31,12 @@ from aqp_utils.room_floors import breath, floor_noise, mouth_noises
 from aqp_utils.rooms import decaying_response
 from aqp_utils.severity import geometric
 
-ROOM_SHARE, MOUTH_SHARE, BREATH_SHARE = 0.65, 0.2, 0.2
+ROOM_SHARE, MOUTH_SHARE, BREATH_SHARE = 0.5, 0.2, 0.2
 LEVELLED_SHARE, LEVELLED_LATE_SHARE, LIMITED_SHARE = 0.6, 0.3, 0.5
 GATE_SHARE, DENOISED_SHARE, NO_FLOOR_SHARE, BAND_SHARE = 0.15, 0.2, 0.1, 0.3
 CODED_SHARE, CODED_AGAIN_SHARE = 0.4, 0.25
-RT60_S, VOLUME_M3 = (0.1, 0.9), (12.0, 150.0)
-DISTANCE_M = (0.04, 0.15, 1.2)  # nearest, commonest, farthest: log-triangular
+RT60_S, VOLUME_M3 = (0.1, 0.7), (12.0, 150.0)
+DISTANCE_M = (0.03, 0.1, 0.5)  # nearest, commonest, farthest: log-triangular
 CREST_DB = (8.0, 16.0)  # peak of a limited recording over its active level
 LOWEST_FLOOR_DB, COMMONEST_FLOOR_DB, HIGHEST_FLOOR_DB = -80.0, -42.0, -26.0  # re active level
 CODED_KBPS = (40.0, 128.0)
