@@ -85,8 +85,8 @@ SCALES = {
     "openjtalk": (0.86, 1.12),
 }
 PACES = (0.8, 1.3)
-LENGTHS_S = (3.5, 7.0)  # asked for; what comes is 4 to 8 s, mostly
-LETTERS_PER_S = {"hi": 11, "ja": 7.5, "zh": 18}
+LENGTHS_S = (4.4, 7.8)  # asked for; what comes is 4 to 8 s, mostly
+LETTERS_PER_S = {"hi": 14, "ja": 7, "zh": 20}
 LETTERS_PER_S_ELSEWHERE = 14
 NONSENSE_SHARE = 0.15  # words that do not exist, where the alphabet is Latin
 NO_NONSENSE = ("hi", "ja", "zh")
