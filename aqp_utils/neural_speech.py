@@ -569,11 +569,16 @@ def read_index(folder):
 
 @cache
 def _by_language(folder):
-    """Engine -> language -> lines of the index."""
+    """Engine -> language -> lines of the index, in the order of the names, whoever made them."""
     table = {}
-    for row in read_index(folder):
+    for row in sorted(read_index(folder), key=lambda row: row["file"]):
         table.setdefault(row["engine"], {}).setdefault(row["language"], []).append(row)
     return table
+
+
+def banked_engines(folder):
+    """The engines that the bank in `folder` holds utterances of, a tuple of names."""
+    return tuple(sorted(_by_language(str(folder))))
 
 
 def banked_speech(folder, engine, duration_s, rng):

@@ -11,6 +11,7 @@ from aqp_utils.neural_speech import (
     ENGINES,
     LANGUAGES,
     Utterance,
+    banked_engines,
     banked_speech,
     draw_sentences,
     draw_voice,
@@ -189,6 +190,7 @@ def test_speech_is_drawn_from_the_bank_at_the_level_and_length_asked_for(tmp_pat
     assert audio.shape == (3 * SAMPLE_RATE,) and audio.dtype == np.float32
     assert rms_dbfs(audio[active_mask(audio)]) == pytest.approx(ACTIVE_LEVEL_DBFS, abs=0.5)
     assert facts["program"] == facts["voice"] == "hibari"
+    assert banked_engines(tmp_path) == ("hibari",) and banked_engines(tmp_path / "none") == ()
     with pytest.raises(RuntimeError, match=r"^piper: the bank in .* holds no utterance of it\."):
         banked_speech(tmp_path, "piper", 3.0, np.random.default_rng(0))
 
