@@ -5,14 +5,16 @@ every other voice for damaged. So no source has a majority, text-to-speech speak
 for it is installed, and each source is recorded under its own conditions (`field_recording`).
 """
 
+import os
+
 import numpy as np
 import soxr
 
-from aqp_utils import speech_bank
 from aqp_utils.audio import SAMPLE_RATE
 from aqp_utils.average_speech import equalised
 from aqp_utils.field_recording import as_recorded
 from aqp_utils.instruments import instrument_clip
+from aqp_utils.neural_speech import banked_engines, banked_speech
 from aqp_utils.percussion import percussion_clip
 from aqp_utils.second_voice import harmonic_speech_clip
 from aqp_utils.singing import singing_clip
@@ -30,19 +32,28 @@ OWN = {
 }
 # A program that is missing leaves its share to the others in proportion.
 TEXT_TO_SPEECH = {"espeak-ng": 0.16, "pico": 0.14, "festival": 0.12, "flite": 0.06}
-BANKED = 0.6  # beside those: neural voices spoken beforehand, most of it by engines of many voices
+# Beside those: neural voices of a bank, where this environment variable names its folder.
+BANK = "AQP_SPEECH_BANK"
+BANKED_SHARE = 0.6
+BANKED = {"kokoro": 0.7, "piper": 0.1, "hibari": 0.1, "openjtalk": 0.1}  # by number of voices
 OTHER_THAN_SPEECH = ("singing", "instruments", "percussion", "tones")
 EQUALISED_SHARE = 0.6  # of speech: synthesizers are duller or thinner than people on average
 OWN_SCALES = (0.95, 1.35)  # our own voices speak at a measured pace; people hurry as well
 ATTEMPTS = 5  # of a text-to-speech program: now and then a language falls silent
 
 
+def banked():
+    """Engines of the bank that `BANK` names; none where it names none."""
+    folder = os.environ.get(BANK)
+    return [name for name in banked_engines(folder) if name in BANKED] if folder else []
+
+
 def shares():
     """Family -> share of the sources on this machine; they add up to 1."""
     weights = {name: share for name, (_, share) in OWN.items()}
     weights |= {name: TEXT_TO_SPEECH[name] for name in synthesizers()}
-    n_voices = {name: np.sqrt(speech_bank.n_voices(name)) for name in speech_bank.engines()}
-    weights |= {name: BANKED * n / sum(n_voices.values()) for name, n in n_voices.items()}
+    bank = sum(BANKED[name] for name in banked())
+    weights |= {name: BANKED_SHARE * BANKED[name] / bank for name in banked()}
     total = sum(weights.values())
     return {name: weight / total for name, weight in weights.items()}
 
@@ -68,8 +79,9 @@ def draw_source(duration_s, rng):
     family = str(rng.choice(list(table), p=list(table.values())))
     if family in OWN:
         dry, speaker = _play(family, duration_s, rng), f"{family} {rng.integers(1 << 40)}"
-    elif family in speech_bank.engines():
-        dry, speaker = speech_bank.banked_speech(family, duration_s, rng)
+    elif family in BANKED:
+        dry, said = banked_speech(os.environ[BANK], family, duration_s, rng)
+        speaker = f"{family} {said['voice']}"
     else:
         dry, speaker = _speak(family, duration_s, rng)
     if family not in OTHER_THAN_SPEECH and rng.random() < EQUALISED_SHARE:

@@ -6,7 +6,8 @@ import pytest
 
 from aqp_utils import field_clips, field_recipe, field_sources, repository
 from aqp_utils.field_clips import kind_of, load_clips, make_clips, split_by_speaker
-from aqp_utils.field_recipe import VERSIONS, make_source
+from aqp_utils.field_damage import DAMAGES, HELD_OUT
+from aqp_utils.field_recipe import PARTS, VERSIONS, make_source, part_of
 from aqp_utils.quality import class_of_score, to_scale
 
 pytest.importorskip("pesq")
@@ -98,3 +99,18 @@ def test_the_recipe_includes_what_makes_clips_and_not_what_learns_from_them():
     behind = repository._imported("field_recipe", set())
     assert {"field_damage", "field_sources", "quality", "voice", "roughness"} <= behind
     assert not {"network", "field_training", "predict", "plots", "repository"} & behind
+
+
+def test_speakers_have_one_part_each_in_about_their_shares():
+    parts = [part_of(f"voice {number}") for number in range(2_000)]
+    assert parts == [part_of(f"voice {number}") for number in range(2_000)]
+    shares = [np.mean(np.array(parts) == part) for part in PARTS]
+    assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.03)
+
+
+def test_training_never_meets_a_mechanism_that_is_held_out(shards):
+    rows = pd.concat([pd.DataFrame(json.loads(str(np.load(path)["table"]))) for path in shards])
+    for row in rows.itertuples():
+        names = {damage["name"] for damage in json.loads(row.history)}
+        assert row.part != "train" or not names & set(HELD_OUT)
+    assert set(HELD_OUT) >= {name for name in DAMAGES if name in HELD_OUT}
