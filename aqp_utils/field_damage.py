@@ -181,7 +181,7 @@ ALL_DAMAGES = [
         reverberators.schroeder_reverberator,
         reverberators.echoes,
     ),
-    *_listed("room", rooms.reverberator, weight=1.5),  # whose tuning most tools share
+    *_listed("room", rooms.reverberator, weight=2.5),  # whose tuning most tools share
     *_listed(
         "noise",
         field_noise.white_noise,
@@ -229,14 +229,13 @@ ALL_DAMAGES = [
         "tempo",
         time_scale.sola_round_trip,
         time_scale.psola_round_trip,
-        time_scale.mixed_round_trip,
         clocks.wow_and_flutter,
     ),
+    *_listed("tempo", time_scale.mixed_round_trip, weight=1.5),
     *_listed("tempo", time_scale.locked_vocoder_round_trip, weight=0.5),
+    *_listed("codec", field_codecs.mp3, field_codecs.opus, weight=2.0),  # what people meet most
     *_listed(
         "codec",
-        field_codecs.mp3,
-        field_codecs.opus,
         field_codecs.vorbis,
         field_codecs.waveform_codec,
         transform_codec.transform_codec,
@@ -248,7 +247,7 @@ ALL_DAMAGES = [
         telephone.companded,
         telephone.gsm,
     ),
-    *_coded(pyav_codecs.aac, "aac"),
+    *_coded(pyav_codecs.aac, "aac", weight=2.0),
     *_coded(pyav_codecs.mp2, "mp2"),
     *_coded(pyav_codecs.amr_nb, "libopencore_amrnb"),
     *_coded(pyav_codecs.g722, "g722"),

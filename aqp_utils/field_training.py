@@ -177,8 +177,9 @@ def draw_batch(clips, known, groups, rng, settings):
     drawn = rng.random()
     if drawn < settings.retold:
         audio = retold(audio, [len(group) for group in groups], rng, settings)
-    hidden = torch.full((len(rows),), drawn < settings.hidden)
-    return audio, torch.from_numpy(known[rows]), hidden, *labels_of(clips, rows, settings)
+    known = torch.from_numpy(known[rows])
+    hidden = known.isnan().any(dim=1) | (drawn < settings.hidden)  # NaN: never looked at
+    return audio, known, hidden, *labels_of(clips, rows, settings)
 
 
 def retold(audio, sizes, rng, settings):
