@@ -14,7 +14,7 @@ COMMANDS = {
     "run": ("aqp_utils.run_command", "run the five notebooks, 01 to 05"),
     "predict": ("aqp_utils.predict_command", "score recordings: class, score, interval"),
     "evaluate": ("aqp_utils.evaluate_command", "measure agreement with labelled recordings"),
-    "encoders": ("aqp_utils.encoder_catalog", "list the encoders that can be used here"),
+    "encoders": ("aqp_utils.encoders.catalog", "list the encoders that can be used here"),
 }
 
 USER_ERROR = 2
@@ -55,7 +55,7 @@ def _run(name, rest):
     module.add_arguments(parser)
     arguments = parser.parse_args(rest)
     from aqp_utils.execution import NotebookError
-    from aqp_utils.lock import RunError
+    from aqp_utils.runs.lock import RunError
 
     try:
         return module.run(arguments)

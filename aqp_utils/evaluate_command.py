@@ -37,11 +37,10 @@ def run(arguments):
         0 if every labelled recording counts in the metrics, 1 if not.
     """
     # These take seconds to import; wrong arguments are told before.
-    from aqp_utils.evaluate_labels import as_text, evaluate
-    from aqp_utils.label_tables import read_labels
-    from aqp_utils.manifest import ensure_writable
-    from aqp_utils.predict import Predictor
-    from aqp_utils.storage import sha256
+    from aqp_utils.core.files import ensure_writable, sha256
+    from aqp_utils.evaluation.agreement import as_text, evaluate
+    from aqp_utils.predict.predictor import Predictor
+    from aqp_utils.recordings.label_tables import read_labels
 
     path = Path(arguments.labels)
     if not path.is_file():

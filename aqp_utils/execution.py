@@ -8,9 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from aqp_utils.lock import HELD_FOR, RunError
-from aqp_utils.repository import PACKAGE
-from aqp_utils.storage import atomic
+from aqp_utils.core.files import atomic
+from aqp_utils.core.package import PACKAGE
+from aqp_utils.runs.lock import HELD_FOR, RunError
 
 KERNEL = "aqp-batch"
 _START_TIMEOUT_S = 180

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import ipywidgets
 
-from aqp_utils.audio import read_wav
 from aqp_utils.controls import dropdown
-from aqp_utils.explain import explanation
+from aqp_utils.core.audio import read_wav
+from aqp_utils.core.text import number
+from aqp_utils.evaluation.attribution import explain
 from aqp_utils.live_picture import figure_html
-from aqp_utils.players import player_table
-from aqp_utils.report_view import number
+from aqp_utils.views.players import player_table
+from aqp_utils.views.plots.explanation import explanation
 
 
 def explain_explorer(predictor, folder_degraded, table):
@@ -53,7 +54,7 @@ class _ExplainExplorer:
         self._player.value = player_table({label: audio}).data
         self._picture.value = '<p role="status">Scoring the clip without each of its parts …</p>'
         try:
-            figure = explanation(self._predictor, audio)
+            figure = explanation(explain(self._predictor, audio), audio)
         except ValueError as error:
             self._picture.value = f'<p role="status">{html.escape(str(error))}</p>'
             return

@@ -7,11 +7,11 @@ import ipywidgets
 import numpy as np
 import pandas as pd
 
-from aqp_utils import plots, widgets
-from aqp_utils.model import DESCRIPTION
-from aqp_utils.predict import Predictor
-from aqp_utils.synth import tone_clip
-from aqp_utils.voice import speech_clip
+from aqp_utils import widgets
+from aqp_utils.predict.predictor import find_predictor
+from aqp_utils.sources.formant_voice import speech_clip
+from aqp_utils.sources.tones import tone_clip
+from aqp_utils.views import plots
 
 CLIP_S = 3.0
 
@@ -45,27 +45,6 @@ def explorers(out):
     for position, title in enumerate(pages):
         tabs.set_title(position, title)  # 7.7 has no other way
     return tabs
-
-
-def find_predictor(out=None):
-    """The model of a run, or else the one that ships with the package.
-
-    Parameters
-    ----------
-    out : path, optional
-        Run folder; without a model in it, or without a folder, it is the one that ships.
-
-    Returns
-    -------
-    predictor : Predictor or None
-    problem : str or None
-        Why there is none, in one sentence.
-    """
-    trained = out is not None and (Path(out) / "04_model" / DESCRIPTION).is_file()
-    try:
-        return Predictor.load(out if trained else None), None
-    except (OSError, ValueError) as error:
-        return None, f"No model to score with: {error}"
 
 
 def _degradation_lab(predictor):

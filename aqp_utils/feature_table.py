@@ -1,26 +1,10 @@
 """Features in a table of a widget: their names as people write them, and rows in columns."""
 
 import html
-import re
 
-WRITTEN = {
-    "n5": "N5",
-    "n95": "N95",
-    "lufs": "LUFS",
-    "din": "(DIN)",
-    "aures": "(Aures)",
-    "hnr": "HNR",
-    "bark": "Bark",
-    "mfcc": "MFCC",
-    "rms": "RMS",
-}
+from aqp_utils.views.text import feature_label
+
 NUMBER = "text-align:right;font-variant-numeric:tabular-nums"
-
-
-def feature_label(name):
-    """A feature's name as people write it, e.g. "loudness 0–4 Bark" for loudness_0_4_bark."""
-    spans = re.sub(r"_(\d+)_(\d+)_", r"_\1–\2_", name)
-    return " ".join(WRITTEN.get(word, word) for word in spans.split("_"))
 
 
 def feature_cells(feature):

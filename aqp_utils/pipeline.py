@@ -9,18 +9,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from aqp_utils import encoder_catalog, execution, parameters
-from aqp_utils.intervals import interval_text
-from aqp_utils.lock import RunError, RunLock
-from aqp_utils.manifest import check_values, ensure_writable, read_manifest, verify
-from aqp_utils.repository import (
-    FIELD,
-    STUDY,
-    code_sha256,
-    declared_parameters,
-    find_root,
-    notebook_path,
-)
+from aqp_utils import execution
+from aqp_utils.core.files import ensure_writable
+from aqp_utils.core.text import interval_text
+from aqp_utils.encoders import catalog
+from aqp_utils.runs import parameters
+from aqp_utils.runs.code import code_sha256
+from aqp_utils.runs.lock import RunError, RunLock
+from aqp_utils.runs.notebooks import FIELD, STUDY, declared_parameters, find_root, notebook_path
+from aqp_utils.runs.stage import check_values, read_manifest, verify
 
 COPIES = "notebooks"  # folder of the executed copies in a run
 
@@ -138,7 +135,7 @@ def check_possible(tasks):
     """
     values = _all_values(tasks)
     if values.get("ENCODER", "auto") != "auto":
-        encoder_catalog.resolve(values["ENCODER"])
+        catalog.resolve(values["ENCODER"])
     measured = values.get("LABEL") == "measured" or "N_SOURCES" in values
     if measured and importlib.util.find_spec("pesq") is None:
         what = "LABEL = 'measured'" if "LABEL" in values else "the preset field"

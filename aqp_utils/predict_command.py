@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from aqp_utils import shipped
+from aqp_utils.predict import shipped
 
 _MARKS = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH = 60  # marks in the terminal; longer curves are averaged down to it
@@ -37,7 +37,9 @@ def run(arguments):
     int
         0 if every recording has a score, 1 if not.
     """
-    from aqp_utils.predict import Predictor  # takes seconds; mistakes in use are told before
+    from aqp_utils.predict.predictor import (
+        Predictor,  # takes seconds; mistakes in use are told before
+    )
 
     if arguments.csv:
         check_target(arguments.csv)
@@ -66,7 +68,7 @@ def check_target(path):
     OSError
         If its folder cannot be written, naming it.
     """
-    from aqp_utils.manifest import ensure_writable
+    from aqp_utils.core.files import ensure_writable
 
     path = Path(path)
     if path.is_dir():
@@ -75,7 +77,7 @@ def check_target(path):
 
 
 def _write(table, path, curve):
-    from aqp_utils.storage import write_csv
+    from aqp_utils.core.files import write_csv
 
     write_csv(path, table.drop(columns="curve", errors="ignore"))
     if curve:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ipywidgets
 
-from aqp_utils.players import BUTTON
+from aqp_utils.views.players import BUTTON
 
 LONGEST_S = 30  # about 4 MB as text at 48 kHz; Jupyter drops messages over 10 MB
 NAME = "recording.wav"

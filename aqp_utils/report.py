@@ -19,14 +19,17 @@ import soundfile as sf
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from aqp_utils import plots, report_view
-from aqp_utils.audio import SAMPLE_RATE, read_wav
-from aqp_utils.manifest import MANIFEST
-from aqp_utils.players import FORMATS, audio_data_uri
-from aqp_utils.quality import CLASSES
+from aqp_utils import report_view
+from aqp_utils.core.audio import SAMPLE_RATE, read_wav
+from aqp_utils.core.files import write_text
+from aqp_utils.core.scale import CLASSES
+from aqp_utils.core.text import number
 from aqp_utils.report_checks import check_tables
-from aqp_utils.repository import STUDY
-from aqp_utils.storage import write_text
+from aqp_utils.runs.notebooks import STUDY
+from aqp_utils.runs.stage import MANIFEST
+from aqp_utils.views import plots
+from aqp_utils.views.players import FORMATS, audio_data_uri
+from aqp_utils.views.text import parameter_text
 
 N_PLAYERS = 100  # clips with players; keeps the page of a large run near 5 MB
 COLORMAP_STEPS = 32  # the page interpolates between them
@@ -162,10 +165,10 @@ def _clips(predictions):
     for row in predictions.to_dict("records"):
         off = abs(CLASSES.index(row["predicted_quality"]) - CLASSES.index(row["quality"]))
         row["error"] = row["predicted_score"] - row["score"]
-        text = report_view.number(row["error"])
+        text = number(row["error"])
         row["error_text"] = f"+{text}" if float(f"{row['error']:.2f}") > 0 else text
         row["classes_off"] = off
-        row["parameter_text"] = report_view.parameter_text(row["kind"], row.get("parameter"))
+        row["parameter_text"] = parameter_text(row["kind"], row.get("parameter"))
         row["probabilities"] = [(name, row.get(f"p_{name}")) for name in CLASSES[::-1]]
         rows.append(row)
     return rows
@@ -249,5 +252,5 @@ def _environment():
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = report_view.number
+    environment.filters["number"] = number
     return environment

@@ -6,7 +6,8 @@ nothing. As in `report_view`: plain text, no HTML.
 
 from dataclasses import dataclass
 
-from aqp_utils.report_view import METRICS, MISSING, estimate, flat, number
+from aqp_utils.core.text import MISSING, number
+from aqp_utils.report_view import METRICS, estimate, flat
 
 # What each control of notebook 05 has to come out as, for the evaluation to be sound.
 EXPECTED_PCC = {"labels shuffled": 0, "label as feature": 1}

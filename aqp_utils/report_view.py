@@ -7,11 +7,10 @@ the template prints. What a metrics.json leaves out or could not be computed (nu
 import math
 from dataclasses import dataclass
 
-from aqp_utils.degrade import DEGRADATIONS
-from aqp_utils.parameters import PARAMETERS
-from aqp_utils.quality import CLASSES, SCALE
-
-MISSING = "–"
+from aqp_utils.core.scale import CLASSES, SCALE
+from aqp_utils.core.text import MISSING, number
+from aqp_utils.degradations.degrade import DEGRADATIONS
+from aqp_utils.runs.parameters import PARAMETERS
 
 # Metrics in the order of every table: path in metrics.json, short name, what it is, best end.
 METRICS = {
@@ -36,14 +35,6 @@ class Estimate:
     at: float | None = None
     low: float | None = None
     high: float | None = None
-
-
-def number(value, digits=2):
-    """A number as text with a true minus sign; "–" for None and what is not finite."""
-    if value is None or not math.isfinite(value):
-        return MISSING
-    text = f"{value:.{digits}f}"
-    return text.replace("-", "−") if float(text) else text.lstrip("-")
 
 
 def _parts(entry):
@@ -157,17 +148,6 @@ def confusion(metrics):
         total = max(sum(row), 1)
         rows[name] = [(int(count), round(count / total, 3)) for count in reversed(row)]
     return rows
-
-
-def parameter_text(kind, value):
-    """The physical parameter of a clip in words, e.g. "SNR 38.4 dB"."""
-    facts = DEGRADATIONS.get(kind)
-    if value is None or not math.isfinite(value):
-        return MISSING
-    if facts is None:
-        return number(value)
-    unit = "" if facts.unit == "1" else f" {facts.unit}"
-    return f"{facts.parameter} {number(value, {'Hz': 0, 'dB': 1}.get(facts.unit, 2))}{unit}"
 
 
 def scatter(rows, size=100.0):

@@ -2,8 +2,9 @@
 
 import time
 
-from aqp_utils import parameters, pipeline
-from aqp_utils.repository import FIELD, STUDY
+from aqp_utils import pipeline
+from aqp_utils.runs import parameters
+from aqp_utils.runs.notebooks import FIELD, STUDY
 
 # What a series leaves in its last folder.
 RESULTS = {

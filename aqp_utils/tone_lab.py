@@ -2,12 +2,12 @@
 
 import ipywidgets
 
-from aqp_utils import plots
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, set_level_dbfs
 from aqp_utils.controls import beside, slider
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, set_level_dbfs
 from aqp_utils.live_picture import LivePicture, Panel
-from aqp_utils.players import player_table
-from aqp_utils.synth import harmonics, note_envelope, tremolo, vibrato_phase
+from aqp_utils.sources.tones import harmonics, note_envelope, tremolo, vibrato_phase
+from aqp_utils.views import plots
+from aqp_utils.views.players import player_table
 
 DURATION_S = 2.0
 ATTACK_S, RELEASE_S = 0.03, 0.06

@@ -10,18 +10,21 @@ from pathlib import Path
 import ipywidgets
 import numpy as np
 
-from aqp_utils import plots, quality
-from aqp_utils.audio import SAMPLE_RATE, read_wav
 from aqp_utils.controls import bar, beside, dropdown, strength_slider, together, unobserved
-from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade
+from aqp_utils.core import scale
+from aqp_utils.core.audio import SAMPLE_RATE, read_wav
+from aqp_utils.core.text import number
+from aqp_utils.data import labels
+from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade
 from aqp_utils.explain_explorer import explain_explorer
 from aqp_utils.feature_table import feature_cells, feature_tables
-from aqp_utils.features import FEATURE_SETS
+from aqp_utils.features.sets import FEATURE_SETS
 from aqp_utils.live_picture import LivePicture, Panel
-from aqp_utils.players import switched_players
-from aqp_utils.predict import Predictor
-from aqp_utils.report_view import number, parameter_text
+from aqp_utils.predict.predictor import Predictor
 from aqp_utils.tone_lab import tone_lab
+from aqp_utils.views import plots
+from aqp_utils.views.players import switched_players
+from aqp_utils.views.text import parameter_text
 from aqp_utils.your_audio import your_audio
 
 __all__ = ["clip_explorer", "degradation_lab", "explain_explorer", "tone_lab", "your_audio"]
@@ -240,8 +243,8 @@ def _truth(kind, parameter, row):
     """True class and score: of the clip in the table, else from pseudo-PESQ."""
     if row is not None:
         return row["quality"], row["score"]
-    score = float(quality.pseudo_pesq(kind, parameter))
-    return str(quality.class_of_score(score)), score
+    score = float(labels.pseudo_pesq(kind, parameter))
+    return str(scale.class_of_score(score)), score
 
 
 def _stated(what, quality_class, score):

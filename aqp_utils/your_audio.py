@@ -8,23 +8,22 @@ from pathlib import Path
 
 import ipywidgets
 import numpy as np
-from matplotlib.figure import Figure
 
-from aqp_utils import domain, plots, recorder
-from aqp_utils.audio import SAMPLE_RATE, level_of_training
+from aqp_utils import recorder
 from aqp_utils.controls import bar, beside
+from aqp_utils.core.audio import level_of_training, without_silent_ends
+from aqp_utils.core.text import number
 from aqp_utils.feature_table import feature_cells, feature_tables
-from aqp_utils.features import FEATURE_SETS
+from aqp_utils.features.sets import FEATURE_SETS
 from aqp_utils.live_picture import figure_html
-from aqp_utils.players import player_table
-from aqp_utils.predict import without_silent_ends
-from aqp_utils.quality import SCALE
-from aqp_utils.reader_process import read_all
-from aqp_utils.recordings import RecordingError, extensions
-from aqp_utils.report_view import number
+from aqp_utils.predict import familiarity
+from aqp_utils.recordings.reading import RecordingError, extensions
+from aqp_utils.recordings.second_process import read_all
+from aqp_utils.views.players import player_table
+from aqp_utils.views.plots.evaluation import score_curve
 
 LONGEST_S = 120.0  # scored while someone waits
-SHOWN_AS_RANGE = domain.FAR_Z  # standard deviations from the middle to the end of a bar
+SHOWN_AS_RANGE = familiarity.FAR_Z  # standard deviations from the middle to the end of a bar
 
 
 def your_audio(predictor):
@@ -78,39 +77,6 @@ def read_upload(name, content):
         path = Path(folder) / f"upload{ending}"
         path.write_bytes(content)
         return _read(path, name)
-
-
-def score_curve(audio, curve, inches=(12, 3.4)):
-    """Score of each window over the spectrogram.
-
-    Parameters
-    ----------
-    audio : ndarray, shape (n,)
-    curve : DataFrame
-        Of a `QualityScore`.
-    inches : (float, float)
-        Width and height.
-
-    Returns
-    -------
-    Figure
-    """
-    fig = Figure(figsize=inches, layout="none")
-    ax = fig.subplots()
-    plots.spectrogram(audio, ax, colorbar=False)
-    scores = ax.twinx()
-    if len(curve) > 1:
-        middle_s = (curve["start_s"] + curve["end_s"]) / 2
-        scores.plot(middle_s, curve["score"], "o-", color="white", mec="black", lw=2)
-    else:
-        scores.hlines(curve["score"], curve["start_s"], curve["end_s"], color="white", lw=2)
-    low, high = SCALE
-    scores.set(
-        ylim=(low - 0.2, high + 0.2), ylabel="score (1 to 4.5)", xlim=(0, len(audio) / SAMPLE_RATE)
-    )
-    width, height = inches
-    fig.subplots_adjust(0.6 / width, 0.5 / height, 1 - 0.6 / width, 1 - 0.1 / height)
-    return fig
 
 
 def _read(path, name):
@@ -220,6 +186,6 @@ def _feature_table(predictor, audio):
 
 
 def _feature_row(feature, value, mean, scale, z):
-    color = "#b00020" if abs(z) > domain.FAR_Z else "#0173b2"
+    color = "#b00020" if abs(z) > familiarity.FAR_Z else "#0173b2"
     place = f"{bar(z / SHOWN_AS_RANGE, color)} {number(z, 1)}"
     return *feature_cells(feature), number(value), f"{number(mean)} ± {number(scale)}", place

@@ -26,9 +26,9 @@ from mosqito.sq_metrics import (
 )
 from scipy.signal import butter, sosfiltfilt
 
-from aqp_utils.audio import SAMPLE_RATE, set_level_dbfs
-from aqp_utils.loudness import FULL_SCALE_SPL_DB
-from aqp_utils.psychoacoustics import FEATURES, psychoacoustic_features
+from aqp_utils.core.audio import SAMPLE_RATE, set_level_dbfs
+from aqp_utils.features.loudness import FULL_SCALE_SPL_DB
+from aqp_utils.features.psychoacoustics import FEATURES, psychoacoustic_features
 
 SENTENCES = {
     "en": "The quick brown fox jumps over the lazy dog, and then it sleeps.",

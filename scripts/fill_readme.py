@@ -14,10 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from aqp_utils import parameters, psychoacoustics, quality, shipped  # noqa: E402
-from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES  # noqa: E402
-from aqp_utils.intervals import interval_text  # noqa: E402
-from aqp_utils.repository import STUDY  # noqa: E402
+from aqp_utils.core import scale  # noqa: E402
+from aqp_utils.core.text import interval_text  # noqa: E402
+from aqp_utils.data import labels  # noqa: E402
+from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES  # noqa: E402
+from aqp_utils.features import psychoacoustics  # noqa: E402
+from aqp_utils.predict import shipped  # noqa: E402
+from aqp_utils.runs import parameters  # noqa: E402
+from aqp_utils.runs.notebooks import STUDY  # noqa: E402
 
 SHOWCASE = ROOT / "outputs" / "showcase"
 
@@ -64,13 +68,13 @@ def degradations():
     rows = []
     for kind in KINDS:
         facts, cells = DEGRADATIONS[kind], []
-        for severity in quality.SEVERITY_CLASS:
+        for severity in scale.SEVERITY_CLASS:
             ends = SEVERITY_RANGES[kind][severity]
-            low, high = sorted(quality.pseudo_pesq(kind, end) for end in ends)
+            low, high = sorted(labels.pseudo_pesq(kind, end) for end in ends)
             unit = "" if facts.unit == "1" else f" {facts.unit}"
             cells.append(f"{ends[0]:g} to {ends[1]:g}{unit} → {low:.1f}–{high:.1f}")
         rows.append([f"**{kind}**", facts.parameter, *cells])
-    classes = [f"severity {s} ({name})" for s, name in quality.SEVERITY_CLASS.items()]
+    classes = [f"severity {s} ({name})" for s, name in scale.SEVERITY_CLASS.items()]
     return markdown_table(["kind", "parameter", *classes], rows)
 
 

@@ -2,11 +2,12 @@
 
     python scripts/fit_field_curves.py          # minutes; needs requirements-field.txt
 
-Writes aqp_utils/field_curves.py: for each damage the severities at nine evenly spaced amounts, so
-that along the amount the measured score falls about evenly from 4.45 to 1.1. The ends are open: the
-first amount is the mildest there is, the last the severest, as recordings know both.
+Writes aqp_utils/assets/catalogue_curves.json: for each damage the severities at nine evenly spaced
+amounts, so that along the amount the measured score falls about evenly from 4.45 to 1.1. The ends
+are open: the first amount is the mildest there is, the last the severest, as recordings know both.
 """
 
+import json
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -18,29 +19,24 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from aqp_utils.field_damage import ALL_DAMAGES, DAMAGES  # noqa: E402
-from aqp_utils.quality import measured_pesq  # noqa: E402
-from aqp_utils.randomness import rng_for  # noqa: E402
-from aqp_utils.second_voice import harmonic_speech_clip  # noqa: E402
-from aqp_utils.voice import speech_clip  # noqa: E402
+from aqp_utils.core.package import ASSETS  # noqa: E402
+from aqp_utils.core.randomness import rng_for  # noqa: E402
+from aqp_utils.data.labels import measured_pesq  # noqa: E402
+from aqp_utils.degradations.catalogue import ALL_DAMAGES, DAMAGES  # noqa: E402
+from aqp_utils.sources.formant_voice import speech_clip  # noqa: E402
+from aqp_utils.sources.harmonic_voice import harmonic_speech_clip  # noqa: E402
 
-TARGET = ROOT / "aqp_utils" / "field_curves.py"
+TARGET = ASSETS / "catalogue_curves.json"
 CLIPS_PER_VOICE, DURATION_S = 3, 3.0
 SEVERITIES = np.linspace(0, 1, 11)
 AMOUNTS = 9
 NEARLY_UNTOUCHED, DESTROYED = 4.45, 1.1  # raw P.862.2 at the ends of the even part
 UNBENT = ("lowpass_first_order",)  # P.862.2 hardly falls along it
-HEAD = '''"""Measured curves from amount to severity: along them P.862.2 falls about evenly.
-
-Written by scripts/fit_field_curves.py. Each row holds the severities at nine evenly spaced amounts,
-0 to 1, read off the mean wide-band PESQ (ITU-T P.862.2) of {n} clips of {seconds:g} s, half of each
-voice of our own, from {start} or the mildest score reached down to {end} or the severest; the ends
-are always the mildest and the severest there is. A kind that is not listed takes its amount as its
-severity.
-"""
-
-CURVES = {{
-'''
+ABOUT = (
+    "Severities at evenly spaced amounts, 0 to 1, along which the mean P.862.2 of {n} clips of "
+    "{seconds:g} s, half of each voice of our own, falls evenly from {start} or the mildest score "
+    "reached to {end} or the severest. By scripts/fit_field_curves.py."
+)
 
 
 def voices():
@@ -84,14 +80,16 @@ def main():
     names = [name for name in DAMAGES if name not in UNBENT]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         scores = list(tqdm(pool.map(mean_scores, names), total=len(names)))
-    rows = [
-        f'    "{name}": ({", ".join(f"{s:.2f}" for s in severities_of_amounts(one))}),\n'
+    rows = ",\n".join(
+        f'    "{name}": {json.dumps([round(float(s), 2) for s in severities_of_amounts(one)])}'
         for name, one in zip(names, scores, strict=True)
-    ]
-    head = HEAD.format(
+    )
+    about = ABOUT.format(
         n=2 * CLIPS_PER_VOICE, seconds=DURATION_S, start=NEARLY_UNTOUCHED, end=DESTROYED
     )
-    TARGET.write_text(head + "".join(rows) + "}\n", "utf-8")
+    # One row a curve, so that a change can be read in a diff.
+    text = f'{{\n  "about": {json.dumps(about)},\n  "curves": {{\n{rows}\n  }}\n}}\n'
+    TARGET.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

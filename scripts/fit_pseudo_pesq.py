@@ -28,11 +28,11 @@ from pystoi import stoi
 from scipy.optimize import isotonic_regression
 from tqdm import tqdm
 
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
-from aqp_utils.degrade import DEGRADATIONS, KINDS, degrade
-from aqp_utils.quality import to_scale
-from aqp_utils.synth import tone_clip
-from aqp_utils.voice import speech_clip
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
+from aqp_utils.core.scale import to_scale
+from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, degrade
+from aqp_utils.sources.formant_voice import speech_clip
+from aqp_utils.sources.tones import tone_clip
 
 OUT = Path(__file__).parent.parent / "aqp_utils" / "assets" / "pseudo_pesq.json"
 
@@ -42,8 +42,8 @@ SMALLEST_STEP = 0.01  # between neighbouring knots, so that a curve never rests
 RISE_ALLOWED = 0.05  # of P.862.2 from one grid value to the next, on a "steady" clip
 SOURCES = {
     "tts": "text-to-speech of espeak-ng, 18 voices, 2 sentences each",
-    "voice": "speech-like clips of aqp_utils.voice",
-    "tones": "phrased tones of aqp_utils.synth",
+    "voice": "speech-like clips of aqp_utils.sources.formant_voice",
+    "tones": "phrased tones of aqp_utils.sources.tones",
 }
 
 LOWPASS_NOTE = (

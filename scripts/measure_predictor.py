@@ -15,12 +15,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from aqp_utils import shipped  # noqa: E402
-from aqp_utils.evaluate_labels import evaluate  # noqa: E402
-from aqp_utils.label_tables import read_labels  # noqa: E402
-from aqp_utils.predict import Predictor  # noqa: E402
-from aqp_utils.quality import to_scale  # noqa: E402
-from aqp_utils.storage import write_json  # noqa: E402
+from aqp_utils.core.files import write_json  # noqa: E402
+from aqp_utils.core.scale import to_scale  # noqa: E402
+from aqp_utils.evaluation.agreement import evaluate  # noqa: E402
+from aqp_utils.predict import shipped  # noqa: E402
+from aqp_utils.predict.predictor import Predictor  # noqa: E402
+from aqp_utils.recordings.label_tables import read_labels  # noqa: E402
 
 
 def measure(arguments):

@@ -28,19 +28,20 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from aqp_utils.audio import SAMPLE_RATE  # noqa: E402
-from aqp_utils.dataset import FAMILIES, stream_of  # noqa: E402
-from aqp_utils.degrade import KINDS, degrade, sample_parameter  # noqa: E402
-from aqp_utils.encoder import load_encoder  # noqa: E402
-from aqp_utils.encoder_catalog import EMBEDDED_FOLDER  # noqa: E402
-from aqp_utils.environment import versions  # noqa: E402
-from aqp_utils.intervals import difference_interval  # noqa: E402
+from aqp_utils.core.audio import SAMPLE_RATE  # noqa: E402
+from aqp_utils.core.files import atomic, write_json  # noqa: E402
+from aqp_utils.core.randomness import rng_for  # noqa: E402
+from aqp_utils.core.scale import CLASSES, quality_class  # noqa: E402
+from aqp_utils.data.clips import FAMILIES, stream_of  # noqa: E402
+from aqp_utils.data.labels import pseudo_pesq  # noqa: E402
+from aqp_utils.data.split import grouped_folds  # noqa: E402
+from aqp_utils.degradations.degrade import KINDS, degrade, sample_parameter  # noqa: E402
+from aqp_utils.encoders.catalog import EMBEDDED_FOLDER  # noqa: E402
+from aqp_utils.encoders.wav2vec2 import load_encoder  # noqa: E402
+from aqp_utils.evaluation.bootstrap import difference_interval  # noqa: E402
+from aqp_utils.features.psychoacoustics import psychoacoustic_features  # noqa: E402
 from aqp_utils.model import Examples, MultiTaskNet, fit  # noqa: E402
-from aqp_utils.psychoacoustics import psychoacoustic_features  # noqa: E402
-from aqp_utils.quality import CLASSES, pseudo_pesq, quality_class  # noqa: E402
-from aqp_utils.randomness import rng_for  # noqa: E402
-from aqp_utils.split import grouped_folds  # noqa: E402
-from aqp_utils.storage import atomic, write_json  # noqa: E402
+from aqp_utils.runs.environment import versions  # noqa: E402
 
 DURATION_S = 3.0
 N_FOLDS = 5
@@ -234,8 +235,8 @@ def time_side_by_side():
     """Seconds of audio per second, embedded and wav2vec2-base's shape, taking turns."""
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-    from aqp_utils.encoder import Encoder
-    from aqp_utils.encoder_catalog import measure_speed
+    from aqp_utils.encoders.catalog import measure_speed
+    from aqp_utils.encoders.wav2vec2 import Encoder
 
     base = Encoder(Wav2Vec2Model(Wav2Vec2Config()), "base", "", "", 6, "mean", "cpu")
     embedded = load_encoder("embedded", device="cpu", verbose=False)

@@ -17,11 +17,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from aqp_utils import shipped  # noqa: E402
-from aqp_utils.golden import write_golden  # noqa: E402
-from aqp_utils.manifest import read_manifest  # noqa: E402
-from aqp_utils.predict import Predictor  # noqa: E402
-from aqp_utils.storage import write_json  # noqa: E402
+from aqp_utils.core.files import write_json  # noqa: E402
+from aqp_utils.predict import shipped  # noqa: E402
+from aqp_utils.predict.predictor import Predictor  # noqa: E402
+from aqp_utils.runs.stage import read_manifest  # noqa: E402
+from aqp_utils.training.field.golden import write_golden  # noqa: E402
 
 LARGEST_MB = 60
 

@@ -23,9 +23,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser"), str(ROOT / "tests")]
 from app_server import served  # noqa: E402
 from conftest import ARGUMENTS, CHROMIUM  # noqa: E402
 
-from aqp_utils.audio import SAMPLE_RATE  # noqa: E402
-from aqp_utils.degrade import degrade  # noqa: E402
-from aqp_utils.voice import speech_clip  # noqa: E402
+from aqp_utils.core.audio import SAMPLE_RATE  # noqa: E402
+from aqp_utils.degradations.degrade import degrade  # noqa: E402
+from aqp_utils.sources.formant_voice import speech_clip  # noqa: E402
 
 WIDTH, HEIGHT = 1060, 870
 APP_HEIGHT = 1500  # Voilà scrolls inside the page: all of a tab has to be in the window

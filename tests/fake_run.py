@@ -6,11 +6,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from aqp_utils import metrics
-from aqp_utils.audio import write_wav
-from aqp_utils.degrade import KINDS, degrade, sample_parameter
-from aqp_utils.quality import CLASSES, quality_class
-from aqp_utils.synth import tone_clip
+from aqp_utils.core.audio import write_wav
+from aqp_utils.core.scale import CLASSES, quality_class
+from aqp_utils.degradations.degrade import KINDS, degrade, sample_parameter
+from aqp_utils.evaluation import metrics
+from aqp_utils.sources.tones import tone_clip
 
 SCORES = {1: 3.9, 2: 2.8, 3: 1.6}
 

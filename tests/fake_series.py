@@ -3,7 +3,7 @@
 import nbformat
 from nbformat import v4
 
-from aqp_utils.repository import NOTEBOOKS
+from aqp_utils.runs.notebooks import NOTEBOOKS
 
 # Body and own parameters of each notebook; every one also has OUT, SEED and INTERACTIVE.
 SERIES = {
@@ -29,7 +29,7 @@ def write(root, bodies=None):
                 metadata={"tags": ["parameters"]},
             ),
             v4.new_code_cell(
-                "from aqp_utils.manifest import Stage\n"
+                "from aqp_utils.runs.stage import Stage\n"
                 f"METRICS = {METRICS!r}\n"
                 f"stage = Stage.begin({folder!r}, out=OUT, reads={reads!r},\n"
                 f"                    parameters=dict(SEED=SEED, {name}={name}))"

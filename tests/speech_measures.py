@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
-from aqp_utils.audio import SAMPLE_RATE
-from aqp_utils.average_speech import LTASS_DB
+from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.sources.average_speech import LTASS_DB
 
 OCTAVES_HZ = (250, 500, 1000, 2000, 4000)
 LTASS_TOLERANCE_DB = 3.5

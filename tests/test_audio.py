@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from aqp_utils.audio import SAMPLE_RATE, active_mask, read_wav, rms_dbfs, set_level_dbfs, write_wav
+from aqp_utils.core.audio import (
+    SAMPLE_RATE,
+    active_mask,
+    read_wav,
+    rms_dbfs,
+    set_level_dbfs,
+    write_wav,
+)
 
 
 def test_full_scale_sine_is_minus_three_db():

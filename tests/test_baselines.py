@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils.baselines import BASELINES, Boosting, Constant, Oracle, Ridge
-from aqp_utils.metrics import clip_metrics
-from aqp_utils.prediction import prediction_table
-from aqp_utils.quality import CLASSES
-from aqp_utils.split import grouped_split
+from aqp_utils.core.scale import CLASSES
+from aqp_utils.data.split import grouped_split
+from aqp_utils.evaluation.baselines import BASELINES, Boosting, Constant, Oracle, Ridge
+from aqp_utils.evaluation.metrics import clip_metrics
+from aqp_utils.model.prediction import prediction_table
 
 KINDS = ["noise", "clip", "lowpass", "reverb", "compression"]
 

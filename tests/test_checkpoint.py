@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from aqp_utils import checkpoint
+from aqp_utils.runs import checkpoint
 
 KEYS = [f"clip{i}" for i in range(10)]
 
@@ -81,7 +81,7 @@ SLOW = """
 import sys, time
 import numpy as np
 from pathlib import Path
-from aqp_utils import checkpoint
+from aqp_utils.runs import checkpoint
 
 def compute(indices):
     time.sleep(0.1)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from aqp_utils.audio import SAMPLE_RATE, set_level_dbfs
-from aqp_utils.classic import FEATURES, classic_features
+from aqp_utils.core.audio import SAMPLE_RATE, set_level_dbfs
+from aqp_utils.features.classic import FEATURES, classic_features
 
 NAMES = [feature.name for feature in FEATURES]
 T = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE  # s

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from aqp_utils import codecs
-from aqp_utils.audio import SAMPLE_RATE
-from aqp_utils.degrade import si_sdr_db
-from aqp_utils.voice import speech_clip
+from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.degradations import codecs
+from aqp_utils.degradations.degrade import si_sdr_db
+from aqp_utils.sources.formant_voice import speech_clip
 
 
 @pytest.fixture(scope="module")

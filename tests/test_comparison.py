@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils.comparison import differences, per_seed, summary
-from aqp_utils.metrics import clip_metrics
-from aqp_utils.quality import CLASSES
+from aqp_utils.core.scale import CLASSES
+from aqp_utils.evaluation.comparison import differences, per_seed, summary
+from aqp_utils.evaluation.metrics import clip_metrics
 
 
 def condition(name, noise, seeds=3, experiment="inputs"):

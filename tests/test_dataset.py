@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from aqp_utils import dataset, measure, quality
-from aqp_utils.audio import SAMPLE_RATE, read_wav
-from aqp_utils.degrade import KINDS, SEVERITY_RANGES
+from aqp_utils.core import scale
+from aqp_utils.core.audio import SAMPLE_RATE, read_wav
+from aqp_utils.data import checks, clips, labels
+from aqp_utils.degradations.degrade import KINDS, SEVERITY_RANGES
 
 SEVERITIES = (1, 2, 3)
 
@@ -11,9 +12,9 @@ SEVERITIES = (1, 2, 3)
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
-    clean = dataset.make_clean(out / "01_clean", 10, "tones", 1.5, seed=0)
-    plan = dataset.plan_degraded(clean, KINDS, SEVERITIES)
-    return out, clean, dataset.make_degraded(out / "02_degraded", plan, "pseudo_pesq", seed=0)
+    clean = clips.make_clean(out / "01_clean", 10, "tones", 1.5, seed=0)
+    plan = clips.plan_degraded(clean, KINDS, SEVERITIES)
+    return out, clean, clips.make_degraded(out / "02_degraded", plan, "pseudo_pesq", seed=0)
 
 
 def test_clean_files_match_their_table(study):
@@ -35,19 +36,17 @@ def test_labels_follow_severity_and_parameter(study):
     for row in clips.itertuples():
         low, high = sorted(SEVERITY_RANGES[row.kind][row.severity])
         assert low <= row.parameter <= high
-        assert row.score == quality.pseudo_pesq(row.kind, row.parameter)
-        assert (
-            row.quality == quality.quality_class(row.severity) == quality.class_of_score(row.score)
-        )
+        assert row.score == labels.pseudo_pesq(row.kind, row.parameter)
+        assert row.quality == scale.quality_class(row.severity) == scale.class_of_score(row.score)
     falling = clips.sort_values("severity").groupby("source")["score"]
     assert falling.apply(lambda s: s.is_monotonic_decreasing).all()
 
 
 def test_more_sources_leave_the_first_ones_as_they_were(study, tmp_path):
     out, _, clips = study
-    clean = dataset.make_clean(tmp_path / "01_clean", 5, "tones", 1.5, seed=0)
-    plan = dataset.plan_degraded(clean, KINDS, SEVERITIES)
-    fewer = dataset.make_degraded(tmp_path / "02_degraded", plan, "pseudo_pesq", seed=0)
+    clean = clips.make_clean(tmp_path / "01_clean", 5, "tones", 1.5, seed=0)
+    plan = clips.plan_degraded(clean, KINDS, SEVERITIES)
+    fewer = clips.make_degraded(tmp_path / "02_degraded", plan, "pseudo_pesq", seed=0)
     assert fewer.equals(clips.head(15))
     for file in fewer["file"]:
         first, second = (folder / "02_degraded" / file for folder in (out, tmp_path))
@@ -55,26 +54,26 @@ def test_more_sources_leave_the_first_ones_as_they_were(study, tmp_path):
 
 
 def test_speech_sources_work_the_same_way(tmp_path):
-    clean = dataset.make_clean(tmp_path / "01_clean", 2, "speech", 1.5, seed=0)
-    plan = dataset.plan_degraded(clean, ["noise"], [3])
-    clips = dataset.make_degraded(tmp_path / "02_degraded", plan, "pseudo_pesq", seed=0)
-    assert set(clean["family"]) == {"speech"} and len(clips) == 2
+    clean = clips.make_clean(tmp_path / "01_clean", 2, "speech", 1.5, seed=0)
+    plan = clips.plan_degraded(clean, ["noise"], [3])
+    made = clips.make_degraded(tmp_path / "02_degraded", plan, "pseudo_pesq", seed=0)
+    assert set(clean["family"]) == {"speech"} and len(made) == 2
 
 
 def test_measured_labels_are_on_the_scale(tmp_path):
     pytest.importorskip("pesq", reason="P.862.2 needs the package pesq, which needs a C compiler")
-    clean = dataset.make_clean(tmp_path / "01_clean", 1, "speech", 2.0, seed=0)
-    plan = dataset.plan_degraded(clean, ["noise"], SEVERITIES)
-    clips = dataset.make_degraded(tmp_path / "02_degraded", plan, "measured", seed=0)
-    assert clips["score"].is_monotonic_decreasing
-    assert clips["score"].between(1.0, 4.5).all()
-    assert (clips["quality"] == quality.class_of_score(clips["score"])).all()
+    clean = clips.make_clean(tmp_path / "01_clean", 1, "speech", 2.0, seed=0)
+    plan = clips.plan_degraded(clean, ["noise"], SEVERITIES)
+    made = clips.make_degraded(tmp_path / "02_degraded", plan, "measured", seed=0)
+    assert made["score"].is_monotonic_decreasing
+    assert made["score"].between(1.0, 4.5).all()
+    assert (made["quality"] == scale.class_of_score(made["score"])).all()
 
 
 def test_every_clip_got_what_was_asked(study):
     out, _, clips = study
-    checks = measure.check_parameters(out / "02_degraded", clips, seed=0)
-    off = (checks["measured"] - checks["requested"]).abs()
+    found = checks.check_parameters(out / "02_degraded", clips, seed=0)
+    off = (found["measured"] - found["requested"]).abs()
     allowed = {"noise": 0.2, "clip": 0.05, "lowpass": 5.0, "reverb": 0.05, "compression": 0.01}
-    assert (off <= checks["kind"].map(allowed)).all(), checks[off > checks["kind"].map(allowed)]
-    assert np.isfinite(checks["measured"]).all()
+    assert (off <= found["kind"].map(allowed)).all(), found[off > found["kind"].map(allowed)]
+    assert np.isfinite(found["measured"]).all()

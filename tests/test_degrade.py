@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aqp_utils import measure
-from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs
-from aqp_utils.degrade import (
+from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.core.randomness import rng_for
+from aqp_utils.data import checks
+from aqp_utils.degradations.degrade import (
     DEGRADATIONS,
     KINDS,
     SEVERITY_RANGES,
@@ -19,8 +20,7 @@ from aqp_utils.degrade import (
     sample_parameter,
     si_sdr_db,
 )
-from aqp_utils.randomness import rng_for
-from aqp_utils.synth import tone_clip
+from aqp_utils.sources.tones import tone_clip
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_lowpass_passes_and_stops(cutoff_hz):
     impulse[SAMPLE_RATE // 2] = 1
     response = lowpass(impulse, cutoff_hz)
     gain_db = 20 * np.log10(np.abs(np.fft.rfft(response)) + 1e-12)
-    assert measure.cutoff_hz(response) == pytest.approx(cutoff_hz, rel=0.01)
+    assert checks.cutoff_hz(response) == pytest.approx(cutoff_hz, rel=0.01)
     assert np.abs(gain_db[: int(cutoff_hz * 0.6)]).max() < 0.1
     assert gain_db[int(cutoff_hz * 2) :].max() < -60
 
@@ -72,7 +72,7 @@ def test_lowpass_keeps_constants_and_time(clean):
 @pytest.mark.parametrize("rt60_s", [0.15, 0.3, 0.6, 1.2])
 def test_room_has_the_requested_decay_and_drr(rt60_s):
     rooms = [room_impulse_response(rt60_s, np.random.default_rng(i)) for i in range(8)]
-    assert np.mean([measure.rt60_s(r) for r in rooms]) == pytest.approx(rt60_s, rel=0.08)
+    assert np.mean([checks.rt60_s(r) for r in rooms]) == pytest.approx(rt60_s, rel=0.08)
     for room in rooms:
         assert -10 * np.log10(np.sum(room[1:] ** 2)) == pytest.approx(drr_db(rt60_s), abs=1e-6)
 
@@ -121,4 +121,4 @@ def test_bad_requests_name_the_allowed(clean, rng):
 
 
 def test_measured_snr_agrees_with_the_requested(clean, rng):
-    assert measure.snr_db(clean, degrade(clean, "noise", 20, rng)) == pytest.approx(20, abs=0.1)
+    assert checks.snr_db(clean, degrade(clean, "noise", 20, rng)) == pytest.approx(20, abs=0.1)

@@ -4,9 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils.draws import DRAW_METRICS, draw_counts, mean_over_seeds, metrics_of_draws
-from aqp_utils.metrics import classification_metrics, regression_metrics
-from aqp_utils.quality import CLASSES
+from aqp_utils.core.scale import CLASSES
+from aqp_utils.evaluation.bootstrap import (
+    DRAW_METRICS,
+    draw_counts,
+    mean_over_seeds,
+    metrics_of_draws,
+)
+from aqp_utils.evaluation.metrics import classification_metrics, regression_metrics
 
 
 def predictions(seed=0, n=24):

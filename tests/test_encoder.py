@@ -23,10 +23,10 @@ from transformers import (
     WavLMModel,
 )
 
-from aqp_utils import encoder_catalog
-from aqp_utils.encoder import load_encoder, normalized
-from aqp_utils.encoder_catalog import EncoderError, cached_weights, list_encoders
-from aqp_utils.transformers_encoder import random_encoder
+from aqp_utils.encoders import catalog
+from aqp_utils.encoders.catalog import EncoderError, cached_weights, list_encoders
+from aqp_utils.encoders.hub import random_encoder
+from aqp_utils.encoders.wav2vec2 import load_encoder, normalized
 
 CLASSES = {
     "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model),
@@ -54,7 +54,7 @@ def load_tiny(folder, **settings):
 def hub(tmp_path, monkeypatch):
     """An empty hub cache on a machine whose hub does not answer."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(encoder_catalog, "_hub_answers", lambda _: False)
+    monkeypatch.setattr(catalog, "_hub_answers", lambda _: False)
     return tmp_path / "cache"
 
 
@@ -142,7 +142,7 @@ def test_random_is_the_same_everywhere_and_says_what_it_is(capsys):
 
 
 def test_auto_prefers_the_hub_model_then_the_embedded_one_then_random(hub, monkeypatch, capsys):
-    monkeypatch.setattr(encoder_catalog, "EMBEDDED_FOLDER", Path("/nowhere"))
+    monkeypatch.setattr(catalog, "EMBEDDED_FOLDER", Path("/nowhere"))
     assert load_encoder("auto", device="cpu").name == "random"
     line = capsys.readouterr().out
     assert "is not in the local cache and the hub does not answer" in line
@@ -152,7 +152,7 @@ def test_auto_prefers_the_hub_model_then_the_embedded_one_then_random(hub, monke
 
 
 def test_auto_takes_the_embedded_encoder_without_a_hub(hub):
-    if not encoder_catalog.embedded_available():
+    if not catalog.embedded_available():
         pytest.skip("the embedded encoder is not in this checkout")
     encoder = load_encoder("auto", device="cpu", verbose=False)
     assert encoder.name == "embedded" and "not in the local cache" in encoder.why
@@ -160,8 +160,8 @@ def test_auto_takes_the_embedded_encoder_without_a_hub(hub):
 
 def ask_a_hub_that(answers, monkeypatch):
     """Point at a local server that sends `answers` (bytes; none: it stays silent), then ask it."""
-    monkeypatch.setattr(encoder_catalog, "HUB_WAIT_S", 1.5)
-    encoder_catalog._hub_answers.cache_clear()
+    monkeypatch.setattr(catalog, "HUB_WAIT_S", 1.5)
+    catalog._hub_answers.cache_clear()
     with socket.create_server(("127.0.0.1", 0)) as server:
         endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
@@ -174,8 +174,8 @@ def ask_a_hub_that(answers, monkeypatch):
                 connection.close()
 
         threading.Thread(target=serve, daemon=True).start()
-        reached = encoder_catalog.hub_reachable("owner/model")
-    encoder_catalog._hub_answers.cache_clear()
+        reached = catalog.hub_reachable("owner/model")
+    catalog._hub_answers.cache_clear()
     return reached
 
 
@@ -192,7 +192,7 @@ def test_a_silent_network_and_a_blocking_proxy_are_told_from_a_hub(monkeypatch):
 
 
 def test_offline_environment_is_respected(hub, monkeypatch):
-    monkeypatch.setattr(encoder_catalog, "_hub_answers", lambda _: pytest.fail("asked the hub"))
+    monkeypatch.setattr(catalog, "_hub_answers", lambda _: pytest.fail("asked the hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(EncoderError, match="HF_HUB_OFFLINE is set; connect once"):
         load_encoder("facebook/wav2vec2-base")
@@ -213,12 +213,12 @@ def test_download_takes_the_conversion_bots_safetensors_when_main_has_none(hub, 
     class Request:
         is_pull_request, title, git_reference = True, "Adding `safetensors` variant", "refs/pr/1"
 
-    monkeypatch.setattr(encoder_catalog, "_hub_answers", lambda _: True)
+    monkeypatch.setattr(catalog, "_hub_answers", lambda _: True)
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     monkeypatch.setattr("huggingface_hub.get_repo_discussions", lambda *_, **__: [Request])
     old = load_tiny("owner/old")
     np.testing.assert_array_equal(old.embed(CLIPS), load_tiny("owner/whole").embed(CLIPS))
-    monkeypatch.setattr(encoder_catalog, "_hub_answers", lambda _: False)
+    monkeypatch.setattr(catalog, "_hub_answers", lambda _: False)
     assert load_tiny("owner/old").weights_sha256 == old.weights_sha256  # from the cache now
 
 
@@ -236,7 +236,7 @@ def test_failed_download_is_one_sentence(hub, monkeypatch):
     def refuse(*_, **__):
         raise ConnectionError("broken")
 
-    monkeypatch.setattr(encoder_catalog, "_hub_answers", lambda _: True)
+    monkeypatch.setattr(catalog, "_hub_answers", lambda _: True)
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(EncoderError, match=r"cannot be downloaded \(ConnectionError\)"):
         load_encoder("owner/model")
@@ -315,7 +315,7 @@ def test_padding_and_masking_changes_nothing_in_the_shipped_shape():
 
 def test_what_ships_computes_the_same_with_and_without_transformers():
     shipped = load_encoder("embedded", device="cpu", verbose=False)
-    folder = str(encoder_catalog.EMBEDDED_FOLDER)
+    folder = str(catalog.EMBEDDED_FOLDER)
     by_transformers = load_encoder(folder, layer=shipped.layer, device="cpu", verbose=False)
     assert type(by_transformers.model).__module__.startswith("transformers")
     assert shipped.weights_sha256 == by_transformers.weights_sha256
@@ -343,13 +343,13 @@ def test_the_list_names_what_is_here_and_what_is_wrong(hub, tmp_path):
     assert "hub cannot be reached" in table.loc["facebook/wav2vec2-base", "problem"]
 
 
-@pytest.mark.skipif(not encoder_catalog.embedded_available(), reason="not in this checkout")
+@pytest.mark.skipif(not catalog.embedded_available(), reason="not in this checkout")
 def test_changed_embedded_weights_are_noticed(tmp_path, monkeypatch):
-    for file in encoder_catalog.EMBEDDED_FOLDER.iterdir():
+    for file in catalog.EMBEDDED_FOLDER.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     weights = bytearray((tmp_path / "model.safetensors").read_bytes())
     weights[-3] ^= 1
     (tmp_path / "model.safetensors").write_bytes(bytes(weights))
-    monkeypatch.setattr(encoder_catalog, "EMBEDDED_FOLDER", tmp_path)
+    monkeypatch.setattr(catalog, "EMBEDDED_FOLDER", tmp_path)
     with pytest.raises(EncoderError, match="was changed"):
         load_encoder("embedded")

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils.evaluation import plain, summarize, with_intervals
-from aqp_utils.quality import CLASSES
+from aqp_utils.core.scale import CLASSES
+from aqp_utils.evaluation.summary import plain, summarize, with_intervals
 
 
 @pytest.fixture

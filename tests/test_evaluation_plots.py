@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils import evaluation_plots
-from aqp_utils.quality import CLASSES
+from aqp_utils.core.scale import CLASSES
+from aqp_utils.views import plots
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def predictions():
 
 
 def test_reliability_shows_the_gap_and_names_it(predictions):
-    above, below = evaluation_plots.reliability_diagram(predictions).axes
+    above, below = plots.reliability_diagram(predictions).axes
     confidence, accuracy = above.lines[-1].get_data()
     shown = ~np.isnan(confidence)
     assert confidence[shown] == pytest.approx([0.8]) and accuracy[shown] == pytest.approx([0.75])
@@ -38,7 +38,7 @@ def test_reliability_shows_the_gap_and_names_it(predictions):
 
 
 def test_histograms_hold_every_clip_on_one_scale(predictions):
-    axes = evaluation_plots.score_histograms(predictions).axes
+    axes = plots.score_histograms(predictions).axes
     assert sum(bar.get_height() for ax in axes for bar in ax.patches) == 40
     assert {ax.get_xlim() for ax in axes} == {(1.0, 4.5)}
 
@@ -53,7 +53,7 @@ def test_invariance_marks_what_moves():
             "sd": [0.1, 0.02, np.nan],
         }
     )
-    ax = evaluation_plots.invariance_dots(table).axes[0]
+    ax = plots.invariance_dots(table).axes[0]
     still, moving = (line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "o")
     assert still == [0.05, 0.0] and moving == [-0.5]
     assert ax.get_yticklabels()[0].get_text() == "gain: +20 dB"
@@ -64,7 +64,7 @@ def test_bars_are_as_long_as_the_values_also_below_zero():
     table["pairs_in_order"] = [0.95, 0.3]
     for name in ("spearman", "pairs_in_order"):
         table[f"{name}_low"], table[f"{name}_high"] = table[name] - 0.05, table[name] + 0.05
-    axes = evaluation_plots.unseen_order_bars(table).axes
+    axes = plots.unseen_order_bars(table).axes
     assert [bar.get_width() for bar in axes[0].patches] == [0.9, -0.4]
     assert axes[0].get_xlim()[0] < -0.4 and axes[1].get_xlim()[0] == 0
 
@@ -73,6 +73,6 @@ def test_family_transfer_draws_seeds_and_mean():
     table = pd.DataFrame(
         {"condition": ["tones → tones"] * 2 + ["tones → speech"], "pcc": [0.9, 0.7, 0.2], "n": 12}
     )
-    ax = evaluation_plots.family_transfer(table).axes[0]
+    ax = plots.family_transfer(table).axes[0]
     assert [list(line.get_xdata()) for line in ax.lines[:2]] == [[0.9, 0.7], [pytest.approx(0.8)]]
     assert ax.get_yticklabels()[1].get_text() == "tones → speech (12 clips)"

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils import experiments
-from aqp_utils.experiments import FUSED, Training, Trial
-from aqp_utils.metrics import clip_metrics, pearson
-from aqp_utils.split import grouped_split
+from aqp_utils.data.split import grouped_split
+from aqp_utils.evaluation import experiments
+from aqp_utils.evaluation.experiments import FUSED, Training, Trial
+from aqp_utils.evaluation.metrics import clip_metrics, pearson
 
 KINDS = ["noise", "clip", "lowpass", "reverb", "compression"]
 FAST = Training(epochs=15, learning_rate=3e-3, hidden=(32,), dropout=0.1)

@@ -7,11 +7,12 @@ import pytest
 import torch
 from tiny_predictor import RATE, save_predictor, voice_like
 
-from aqp_utils import explain
-from aqp_utils.audio import rms_dbfs
-from aqp_utils.features import feature_names
+from aqp_utils.core.audio import rms_dbfs
+from aqp_utils.evaluation import attribution
+from aqp_utils.features.sets import feature_names
 from aqp_utils.model import MultiTaskNet, QualityModel
-from aqp_utils.predict import Predictor
+from aqp_utils.predict.predictor import Predictor
+from aqp_utils.views.plots import explanation
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_contributions_to_a_linear_score_are_its_terms():
     model = QualityModel(Linear([2.0, -1.0, 0.0]), mean, scale)
     inputs = np.array([2.0, 2.0, 30.0])
     np.testing.assert_allclose(
-        explain.integrated_gradients(model, inputs, 4), [4, -2, 0], atol=1e-6
+        attribution.integrated_gradients(model, inputs, 4), [4, -2, 0], atol=1e-6
     )
 
 
@@ -50,14 +51,14 @@ def test_contributions_add_up_to_the_difference_of_scores(seed):
     with torch.no_grad():
         z = torch.tensor(np.array([np.zeros(787), (inputs - model.mean) / model.scale])).float()
         average, score = net.eval()(z)[1].double().numpy()
-    total = explain.integrated_gradients(model, inputs).sum()
+    total = attribution.integrated_gradients(model, inputs).sum()
     assert abs(score - average) > 0.05
     assert total == pytest.approx(score - average, rel=0.01)
 
 
 def test_an_explanation_adds_up_and_names_every_feature(predictor):
     clip = voice_like(1.0, seed=50)
-    found = explain.explain(predictor, clip)
+    found = attribution.explain(predictor, clip)
     assert list(found.inputs.index) == [*feature_names("classic"), "embedding"]
     assert found.inputs.sum() == pytest.approx(found.score - found.average_score, rel=0.01)
     clipped = np.clip(found.score, 1.0, 4.5)
@@ -66,7 +67,7 @@ def test_an_explanation_adds_up_and_names_every_feature(predictor):
 
 
 def test_regions_cover_the_clip_once():
-    regions, clips = explain.occluded(voice_like(1.1))
+    regions, clips = attribution.occluded(voice_like(1.1))
     assert regions["start_s"].iloc[0] == 0 and regions["end_s"].iloc[-1] == pytest.approx(1.1)
     assert (regions["start_s"][1:].to_numpy() == regions["end_s"][:-1].to_numpy()).all()
     assert len(clips) == len(regions) == 4
@@ -76,8 +77,8 @@ def test_only_the_region_is_replaced_and_by_the_noise_floor():
     rng = np.random.default_rng(0)
     audio = 1e-3 * rng.standard_normal(RATE)
     audio[4000:] += 0.1 * np.sin(2 * np.pi * 440 * np.arange(12000) / RATE)
-    _, clips = explain.occluded(audio)
-    fade = round(explain.FADE_S * RATE)
+    _, clips = attribution.occluded(audio)
+    fade = round(attribution.FADE_S * RATE)
     replaced = clips[2]
     np.testing.assert_array_equal(replaced[: 8000 - fade], audio[: 8000 - fade])
     np.testing.assert_array_equal(replaced[12000 + fade :], audio[12000 + fade :])
@@ -93,7 +94,7 @@ def low_share(audio):
 def test_the_noise_floor_keeps_its_spectrum():
     rng = np.random.default_rng(0)
     piece = np.convolve(rng.standard_normal(5000), np.ones(8) / 8, mode="same")  # low frequencies
-    noise = explain._same_spectrum_noise(piece, RATE)
+    noise = attribution._same_spectrum_noise(piece, RATE)
     assert rms_dbfs(noise) == pytest.approx(rms_dbfs(piece), abs=0.2)
     assert low_share(noise) == pytest.approx(low_share(piece), abs=0.02)
 
@@ -108,23 +109,23 @@ def test_the_region_that_carries_the_score_has_the_influence():
         feature_names=feature_names("classic"),
         clip_s=1.0,
     )
-    influence = explain.explain(stub, audio).regions["influence"]
+    influence = attribution.explain(stub, audio).regions["influence"]
     assert influence.idxmax() == 2
     assert influence[2] > 50 * influence.drop(2).abs().max()
 
 
 def test_a_silent_clip_stays_finite():
-    _, clips = explain.occluded(np.zeros(RATE))
+    _, clips = attribution.occluded(np.zeros(RATE))
     assert all(np.isfinite(clip).all() for clip in clips)
 
 
 def test_a_long_clip_is_refused(predictor):
     with pytest.raises(ValueError, match=r"2\.0 s; at most 1\.5 s"):
-        explain.explain(predictor, voice_like(2.0))
+        attribution.explain(predictor, voice_like(2.0))
 
 
 def test_figure_shows_regions_and_inputs(predictor):
-    fig = explain.explanation(predictor, voice_like(1.0))
+    fig = explanation(attribution.explain(predictor, voice_like(1.0)), voice_like(1.0))
     bars, picture, inputs = fig.axes
     assert len(bars.patches) == 4 and len(picture.images) == 1
     assert len(inputs.patches) == 20

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from aqp_utils import extraction
-from aqp_utils.audio import write_wav
-from aqp_utils.encoder import load_encoder
-from aqp_utils.features import extract_one
-from aqp_utils.randomness import rng_for
-from aqp_utils.synth import tone_clip
+from aqp_utils.core.audio import write_wav
+from aqp_utils.core.randomness import rng_for
+from aqp_utils.data import extraction
+from aqp_utils.data.extraction import extract_one
+from aqp_utils.encoders.wav2vec2 import load_encoder
+from aqp_utils.sources.tones import tone_clip
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils import field_clips, field_recipe, field_sources, repository
-from aqp_utils.field_clips import kind_of, load_clips, make_clips, split_by_speaker
-from aqp_utils.field_damage import DAMAGES, HELD_OUT
-from aqp_utils.field_recipe import PARTS, VERSIONS, make_source, part_of
-from aqp_utils.quality import class_of_score, to_scale
+from aqp_utils.core.scale import class_of_score, to_scale
+from aqp_utils.degradations.catalogue import DAMAGES, HELD_OUT
+from aqp_utils.runs import code
+from aqp_utils.training.field import clips, recipe, sources
+from aqp_utils.training.field.clips import kind_of, load_clips, make_clips, split_by_speaker
+from aqp_utils.training.field.recipe import PARTS, VERSIONS, make_source, part_of
 
 pytest.importorskip("pesq")
 
@@ -17,7 +18,7 @@ pytest.importorskip("pesq")
 def own_voices_only():
     """The same sources on every machine."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(field_sources, "synthesizers", dict)
+        patch.setattr(sources, "synthesizers", dict)
         yield
 
 
@@ -67,7 +68,7 @@ def test_labels_are_measured_and_what_cannot_be_is_counted(shards, monkeypatch, 
     def refuse(clean, heard):
         raise ValueError("no utterance")
 
-    monkeypatch.setattr(field_recipe, "measured_pesq", refuse)
+    monkeypatch.setattr(recipe, "measured_pesq", refuse)
     rows = make_source(0, 0, 1.0)[2]
     assert all(np.isnan(row["p862_2"]) for row in rows)
 
@@ -89,14 +90,14 @@ def test_kinds_are_named_by_their_family():
 
 
 def test_the_key_changes_with_seed_voices_and_code(monkeypatch):
-    key = field_clips.key_of(0, 3.0)
-    assert field_clips.key_of(1, 3.0) != key != field_clips.key_of(0, 2.0)
-    monkeypatch.setattr(field_clips, "code_behind", lambda module: "other code")
-    assert field_clips.key_of(0, 3.0) != key
+    key = clips.key_of(0, 3.0)
+    assert clips.key_of(1, 3.0) != key != clips.key_of(0, 2.0)
+    monkeypatch.setattr(clips, "code_behind", lambda module: "other code")
+    assert clips.key_of(0, 3.0) != key
 
 
 def test_the_recipe_includes_what_makes_clips_and_not_what_learns_from_them():
-    behind = repository._imported("field_recipe", set())
+    behind = code._imported("field_recipe", set())
     assert {"field_damage", "field_sources", "quality", "voice", "roughness"} <= behind
     assert not {"network", "field_training", "predict", "plots", "repository"} & behind
 

@@ -4,15 +4,22 @@ import numpy as np
 import pytest
 from scipy.signal import butter, correlate, sosfilt
 
-from aqp_utils import band_limits, clippers, field_noise, packet_loss, rooms, tempo
-from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs
-from aqp_utils.degrade import si_sdr_db
-from aqp_utils.dynamics import limited
-from aqp_utils.field_codecs import through_file, waveform_codecs
-from aqp_utils.field_damage import ALL_DAMAGES, DAMAGES, FAMILIES, N_DAMAGES, damaged, draw_damages
-from aqp_utils.pyav_codecs import can_code, through_pyav
-from aqp_utils.transform_codec import inverse_mdct, mdct
-from aqp_utils.voice import speech_clip
+from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.degradations import bands, clipping, noise, packets, rooms, tempo
+from aqp_utils.degradations.catalogue import (
+    ALL_DAMAGES,
+    DAMAGES,
+    FAMILIES,
+    N_DAMAGES,
+    damaged,
+    draw_damages,
+)
+from aqp_utils.degradations.codecs import through_file, waveform_codecs
+from aqp_utils.degradations.degrade import si_sdr_db
+from aqp_utils.degradations.dynamics import limited
+from aqp_utils.degradations.ffmpeg_codecs import can_code, through_pyav
+from aqp_utils.degradations.transform_codec import inverse_mdct, mdct
+from aqp_utils.sources.formant_voice import speech_clip
 
 SPEECH = [speech_clip(2.0, np.random.default_rng(seed))[0].astype(float) for seed in (1, 2)]
 AMOUNTS = (0.0, 0.5, 1.0)
@@ -22,7 +29,7 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def noise(seconds, seed=0):
+def some_noise(seconds, seed=0):
     return 0.1 * rng(seed).standard_normal(int(seconds * SAMPLE_RATE))
 
 
@@ -83,10 +90,10 @@ def test_in_time_with_the_input(name):
 @pytest.mark.parametrize(
     "function",
     [
-        field_noise.white_noise,
-        field_noise.colour_noise,
-        field_noise.shaped_noise,
-        field_noise.hum_and_hiss,
+        noise.white_noise,
+        noise.colour_noise,
+        noise.shaped_noise,
+        noise.hum_and_hiss,
     ],
 )
 def test_snr_of_the_active_part(function):
@@ -98,12 +105,12 @@ def test_snr_of_the_active_part(function):
 
 
 def test_clippers_reach_their_target():
-    clip = noise(1)
-    cut, facts = clippers.clip_at_quantile(clip, 0.7, rng())
+    clip = some_noise(1)
+    cut, facts = clipping.clip_at_quantile(clip, 0.7, rng())
     assert np.mean(cut != clip) == pytest.approx(facts["clipped_share"], abs=1e-3)
-    cut, facts = clippers.clip_at_si_sdr(clip, 0.5, rng())
+    cut, facts = clipping.clip_at_si_sdr(clip, 0.5, rng())
     assert si_sdr_db(clip, cut) == pytest.approx(facts["si_sdr_db"], abs=0.01)
-    cut, facts = clippers.overshoot(clip, 0.5, rng())
+    cut, facts = clipping.overshoot(clip, 0.5, rng())
     assert np.max(np.abs(cut)) == 1.0
     inside = np.abs(cut) < 1
     gain = 10 ** (facts["over_db"] / 20) / np.max(np.abs(clip))
@@ -111,16 +118,16 @@ def test_clippers_reach_their_target():
 
 
 def test_mnru_has_its_q_and_few_bits_their_steps():
-    clip = noise(4)
-    result, facts = clippers.modulated_noise(clip, 0.5, rng(9))
+    clip = some_noise(4)
+    result, facts = clipping.modulated_noise(clip, 0.5, rng(9))
     q_db = rms_dbfs(clip) - rms_dbfs(result - clip)
     assert q_db == pytest.approx(facts["q_db"], abs=0.2)
-    coarse, facts = clippers.few_bits(clip, 0.9, rng())
+    coarse, facts = clipping.few_bits(clip, 0.9, rng())
     assert len(np.unique(np.round(coarse, 9))) <= 2 ** facts["bits"] + 4
 
 
 @pytest.mark.parametrize(("order", "function"), [
-    (1, band_limits.lowpass_first_order), (2, band_limits.lowpass_second_order),
+    (1, bands.lowpass_first_order), (2, bands.lowpass_second_order),
 ])  # fmt: skip
 def test_lowpass_is_3_db_down_at_its_cutoff(order, function):
     impulse = np.zeros(SAMPLE_RATE)
@@ -135,8 +142,8 @@ def test_lowpass_is_3_db_down_at_its_cutoff(order, function):
 def test_good_resampling_stops_what_bad_resampling_folds_back():
     time_s = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     tone = np.sin(2 * np.pi * 7_000 * time_s)  # over the new Nyquist frequency
-    good, facts = band_limits.resampled(tone, 0.3, rng())
-    bad, _ = band_limits.resampled_badly(tone, 0.5, rng())
+    good, facts = bands.resampled(tone, 0.3, rng())
+    bad, _ = bands.resampled_badly(tone, 0.5, rng())
     assert facts["rate_hz"] < 14_000
     assert rms_dbfs(good) < -30
     assert rms_dbfs(bad) > -12
@@ -175,23 +182,23 @@ def test_first_reflection_of_a_shoebox_is_where_geometry_puts_it():
 
 
 def test_packets_are_lost_as_often_and_in_such_runs():
-    lost = packet_loss.gilbert_losses(200_000, 0.2, 3.0, rng())
+    lost = packets.gilbert_losses(200_000, 0.2, 3.0, rng())
     runs = np.sum(np.diff(lost.astype(int)) == 1)
     assert np.mean(lost) == pytest.approx(0.2, abs=0.01)
     assert np.sum(lost) / runs == pytest.approx(3.0, rel=0.03)
 
 
 def test_concealment_touches_the_gap_alone():
-    clip, lost = noise(0.2), np.zeros(10, dtype=bool)
+    clip, lost = some_noise(0.2), np.zeros(10, dtype=bool)
     lost[[4, 5]] = True
-    silent = packet_loss.conceal(clip, lost, 320, "silence")
+    silent = packets.conceal(clip, lost, 320, "silence")
     assert not np.any(silent[1_280:1_920])
     assert np.array_equal(silent[1_920:], clip[1_920:])
-    repeated = packet_loss.conceal(clip, lost, 320, "repetition")
+    repeated = packets.conceal(clip, lost, 320, "repetition")
     assert np.array_equal(repeated[1_280:1_600], clip[960:1_280])
     assert rms_dbfs(repeated[1_600:1_920]) < rms_dbfs(repeated[1_280:1_600])
     with pytest.raises(ValueError, match="no concealment 'magic'"):
-        packet_loss.conceal(clip, lost, 320, "magic")
+        packets.conceal(clip, lost, 320, "magic")
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.9, 1.3, 2.0])
@@ -205,13 +212,13 @@ def test_wsola_keeps_pitch_and_changes_length(factor):
 
 
 def test_mdct_reconstructs():
-    clip = noise(0.5)
+    clip = some_noise(0.5)
     assert inverse_mdct(mdct(clip, 256), len(clip)) == pytest.approx(clip, abs=1e-12)
 
 
 def test_companding_keeps_its_signal_to_noise_ratio():
     assert "mu-law" in waveform_codecs()
-    clip = noise(1)
+    clip = some_noise(1)
     assert 34 < si_sdr_db(clip, through_file(clip, SAMPLE_RATE, "WAV", "ULAW")) < 42
 
 

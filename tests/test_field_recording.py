@@ -3,13 +3,13 @@ import pytest
 from scipy.signal import butter, sosfilt
 from speech_measures import distance_from_average_db, octave_power
 
-from aqp_utils import field_recording
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
-from aqp_utils.average_speech import equalised
-from aqp_utils.field_recording import as_recorded, gated, through_microphone
-from aqp_utils.microphone import CLOSENESS_DB, random_closeness, random_dispersion
-from aqp_utils.room_floors import floor_noise, mouth_noises
-from aqp_utils.voice import speech_clip
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.sources.average_speech import equalised
+from aqp_utils.sources.formant_voice import speech_clip
+from aqp_utils.training.field import recording
+from aqp_utils.training.field.floors import floor_noise, mouth_noises
+from aqp_utils.training.field.microphone import CLOSENESS_DB, random_closeness, random_dispersion
+from aqp_utils.training.field.recording import as_recorded, gated, through_microphone
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +31,17 @@ def test_recordings_keep_length_and_level_and_are_finite(voice):
 def test_conditions_come_in_about_their_shares(voice):
     facts = [as_recorded(voice, np.random.default_rng(seed))[1] for seed in range(150)]
     shares = {
-        "drr_db": field_recording.ROOM_SHARE,
-        "ratio": field_recording.LEVELLED_SHARE,
-        "crest_db": field_recording.LIMITED_SHARE,
-        "floor_db": 1 - field_recording.NO_FLOOR_SHARE,
-        "coded_kbps": field_recording.CODED_SHARE,
+        "drr_db": recording.ROOM_SHARE,
+        "ratio": recording.LEVELLED_SHARE,
+        "crest_db": recording.LIMITED_SHARE,
+        "floor_db": 1 - recording.NO_FLOOR_SHARE,
+        "coded_kbps": recording.CODED_SHARE,
     }
     for name, share in shares.items():
         assert np.mean([np.isfinite(one[name]) for one in facts]) == pytest.approx(share, abs=0.13)
     floors = [one["floor_db"] for one in facts if np.isfinite(one["floor_db"])]
-    assert min(floors) >= field_recording.LOWEST_FLOOR_DB
-    assert max(floors) <= field_recording.HIGHEST_FLOOR_DB
+    assert min(floors) >= recording.LOWEST_FLOOR_DB
+    assert max(floors) <= recording.HIGHEST_FLOOR_DB
 
 
 def test_the_floor_has_the_level_it_says(monkeypatch):
@@ -49,7 +49,7 @@ def test_the_floor_has_the_level_it_says(monkeypatch):
         "ROOM", "LEVELLED", "LEVELLED_LATE", "LIMITED", "GATE", "CODED", "NO_FLOOR", "MOUTH",
         "BREATH", "DENOISED",
     ):  # fmt: skip
-        monkeypatch.setattr(field_recording, f"{name}_SHARE", 0)
+        monkeypatch.setattr(recording, f"{name}_SHARE", 0)
     burst, errors_db = np.zeros(2 * SAMPLE_RATE), []
     burst[:SAMPLE_RATE] = np.random.default_rng(0).standard_normal(SAMPLE_RATE)
     for seed in range(12):
@@ -106,7 +106,7 @@ def test_equalised_speech_is_nearer_to_the_average(voice):
 def test_a_room_follows_from_size_and_distance(voice):
     facts = [as_recorded(voice, np.random.default_rng(seed))[1] for seed in range(80)]
     rooms = [one for one in facts if np.isfinite(one["drr_db"])]
-    low, high = field_recording.RT60_S
+    low, high = recording.RT60_S
     assert all(low <= one["rt60_s"] <= high for one in rooms)
     assert 5 < np.median([one["drr_db"] for one in rooms]) < 20
 

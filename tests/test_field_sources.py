@@ -14,12 +14,19 @@ from speech_measures import (
     octave_power,
 )
 
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs, set_level_dbfs
-from aqp_utils.clean_clip import PEAK_LIMIT, finish_clip
-from aqp_utils.instruments import FAMILIES, Note, draw_timbre, instrument_clip
-from aqp_utils.percussion import STROKES, percussion_clip
-from aqp_utils.second_voice import RD_GRID, harmonic_speech_clip, harmonic_sum, lf_pulse
-from aqp_utils.singing import singing_clip
+from aqp_utils.core.audio import (
+    ACTIVE_LEVEL_DBFS,
+    SAMPLE_RATE,
+    active_mask,
+    rms_dbfs,
+    set_level_dbfs,
+)
+from aqp_utils.sources.clean_clip import PEAK_LIMIT, finish_clip
+from aqp_utils.sources.harmonic_voice import harmonic_speech_clip
+from aqp_utils.sources.harmonics import RD_GRID, harmonic_sum, lf_pulse
+from aqp_utils.sources.instruments import FAMILIES, Note, draw_timbre, instrument_clip
+from aqp_utils.sources.percussion import STROKES, percussion_clip
+from aqp_utils.sources.singing import singing_clip
 
 SOURCES = (harmonic_speech_clip, singing_clip, instrument_clip, percussion_clip)
 each_source = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)

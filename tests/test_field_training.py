@@ -7,15 +7,19 @@ import torch
 from tiny_encoder import TINY
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from aqp_utils import field_training
-from aqp_utils.audio import SAMPLE_RATE, level_of_training
-from aqp_utils.degrade import add_noise
-from aqp_utils.encoder import load_encoder
-from aqp_utils.field_clips import FieldClips
-from aqp_utils.field_damage import FAMILIES
-from aqp_utils.field_predictor import export
-from aqp_utils.field_start import take_over
-from aqp_utils.field_training import (
+from aqp_utils.core.audio import SAMPLE_RATE, level_of_training
+from aqp_utils.core.scale import class_of_score
+from aqp_utils.degradations.catalogue import FAMILIES
+from aqp_utils.degradations.degrade import add_noise
+from aqp_utils.encoders.wav2vec2 import load_encoder
+from aqp_utils.features.psychoacoustics import psychoacoustic_features
+from aqp_utils.predict.predictor import Predictor
+from aqp_utils.sources.tones import tone_clip
+from aqp_utils.training.field import training
+from aqp_utils.training.field.clips import FieldClips
+from aqp_utils.training.field.export import export
+from aqp_utils.training.field.start import take_over
+from aqp_utils.training.field.training import (
     FieldNet,
     FieldSettings,
     Training,
@@ -29,10 +33,6 @@ from aqp_utils.field_training import (
     rate_factor,
     train,
 )
-from aqp_utils.predict import Predictor
-from aqp_utils.psychoacoustics import psychoacoustic_features
-from aqp_utils.quality import class_of_score
-from aqp_utils.synth import tone_clip
 
 N_SOURCES, SCORES = 20, (4.5, 3.0, 1.2)
 
@@ -128,7 +128,7 @@ def test_it_stops_when_validation_gets_no_better_and_keeps_the_best(
         seen.append({k: v.clone() for k, v in model.state_dict().items()})
         return {"loss": next(losses), **rest}
 
-    monkeypatch.setattr(field_training, "measure", fake)
+    monkeypatch.setattr(training, "measure", fake)
     model = train(clips, known, tmp_path, settings(epochs=5, patience=2))
     assert len(seen) == 4
     torch.testing.assert_close(model.state_dict(), seen[1], rtol=0, atol=0)
@@ -162,7 +162,7 @@ def test_what_is_known_of_a_retold_clip_cannot_be_shown():
 
 
 def test_a_retold_batch_has_one_microphone_a_group_and_nothing_known(clips, known):
-    groups = field_training.groups_of(clips, "train")[:2]
+    groups = training.groups_of(clips, "train")[:2]
     often = settings(retold=0.5, hidden=0.75, shortest_crop_s=1.0, speeds=(1.0, 1.0))
     never = replace(often, retold=0.0, hidden=0.0)
     plain, _, shown, *_ = draw_batch(clips, known, groups, np.random.default_rng(0), never)
@@ -184,7 +184,7 @@ def test_played_at_another_speed_a_tone_has_another_pitch():
     tone = torch.sin(2 * torch.pi * 1000 * torch.arange(SAMPLE_RATE) / SAMPLE_RATE).unsqueeze(0)
     for speed in (0.8, 1.25):
         given = settings(speeds=(speed, speed), filter_db=(0.0, 0.0))
-        played = field_training.retold(tone, [1], np.random.default_rng(0), given)[0]
+        played = training.retold(tone, [1], np.random.default_rng(0), given)[0]
         assert len(played) == round(SAMPLE_RATE / speed)
         peak_hz = torch.fft.rfft(played).abs().argmax() * SAMPLE_RATE / len(played)
         assert peak_hz == pytest.approx(1000 * speed, rel=0.01)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from tiny_predictor import save_predictor
 
-from aqp_utils import golden, shipped
-from aqp_utils.predict import Predictor
-from aqp_utils.storage import sha256
+from aqp_utils.core.files import sha256
+from aqp_utils.predict import shipped
+from aqp_utils.predict.predictor import Predictor
+from aqp_utils.training.field import golden
 
 LARGEST_MB = 60
 

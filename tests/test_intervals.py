@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils.intervals import bootstrap_interval, difference_interval
+from aqp_utils.evaluation.bootstrap import bootstrap_interval, difference_interval
 
 
 def mean_of_x(table):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from tiny_predictor import save_predictor, voice_like
 
-from aqp_utils import invariance
-from aqp_utils.audio import SAMPLE_RATE, rms_dbfs
-from aqp_utils.invariance import CHANGES, Change
-from aqp_utils.predict import Predictor
-from aqp_utils.recordings import from_waveform
+from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs
+from aqp_utils.evaluation import invariance
+from aqp_utils.evaluation.invariance import CHANGES, Change
+from aqp_utils.predict.predictor import Predictor
+from aqp_utils.recordings.reading import from_waveform
 
 CLIPS = [voice_like(1.5, seed) for seed in range(3)]
 BY_NAME = {change.name: change for change in CHANGES}

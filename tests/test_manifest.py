@@ -6,10 +6,10 @@ import sys
 import fake_series
 import pytest
 
-from aqp_utils import repository
-from aqp_utils.lock import RunError
-from aqp_utils.manifest import Stage, verify
-from aqp_utils.storage import write_json
+from aqp_utils.core.files import write_json
+from aqp_utils.runs import code
+from aqp_utils.runs.lock import RunError
+from aqp_utils.runs.stage import Stage, verify
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def out(tmp_path, monkeypatch):
     """A run folder with 01_clean and 02_degraded made by hand, seed 0."""
     monkeypatch.chdir(fake_series.write(tmp_path))
     # Not the real sources: someone may be editing them while this test runs.
-    monkeypatch.setattr(repository, "_package_sha256", lambda: "")
+    monkeypatch.setattr(code, "files_behind", lambda modules: set())
     out = tmp_path / "outputs"
     make(out, "01_clean")
     make(out, "02_degraded", reads="01_clean")
@@ -155,7 +155,7 @@ def test_verify_follows_the_chain(out):
 
 HOLD = """
 import sys
-from aqp_utils.manifest import Stage
+from aqp_utils.runs.stage import Stage
 stage = Stage.begin("01_clean", sys.argv[1], None, {"SEED": 0})
 print("held", flush=True)
 sys.stdin.read()
@@ -180,7 +180,7 @@ def test_a_second_writer_stops_naming_the_holder_and_a_dead_one_holds_nothing(ou
 
 
 def test_the_pipeline_lends_its_lock_to_its_notebooks(out, monkeypatch):
-    from aqp_utils.lock import HELD_FOR, RunLock
+    from aqp_utils.runs.lock import HELD_FOR, RunLock
 
     lock = RunLock(out)
     lock.acquire("a run")

@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 from scipy.signal import correlate
 
-from aqp_utils import clocks, enhancement, reverberators, telephone, time_scale, vocoders
-from aqp_utils.audio import SAMPLE_RATE, rms_dbfs
-from aqp_utils.degrade import si_sdr_db
-from aqp_utils.voice import speech_clip
+from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs
+from aqp_utils.degradations import (
+    clocks,
+    enhancement,
+    reverberators,
+    telephone,
+    time_scale,
+    vocoders,
+)
+from aqp_utils.degradations.degrade import si_sdr_db
+from aqp_utils.sources.formant_voice import speech_clip
 
 SPEECH = speech_clip(2.0, np.random.default_rng(1))[0].astype(float)
 TIME_S = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE

@@ -11,8 +11,8 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn import metrics as reference
 from sklearn.linear_model import LinearRegression
 
-from aqp_utils import metrics
-from aqp_utils.quality import CLASSES
+from aqp_utils.core.scale import CLASSES
+from aqp_utils.evaluation import metrics
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torchmetrics import functional as reference
 
-from aqp_utils import metrics
-from aqp_utils.quality import CLASSES
+from aqp_utils.core.scale import CLASSES
+from aqp_utils.evaluation import metrics
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
 
+from aqp_utils.core.scale import CLASSES
 from aqp_utils.model import (
     Examples,
     MultiTaskNet,
@@ -17,7 +18,6 @@ from aqp_utils.model import (
     save_model,
     train,
 )
-from aqp_utils.quality import CLASSES
 
 
 def study(n=120, n_inputs=40, seed=0):

@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 
 from aqp_utils import pipeline
-from aqp_utils.parameters import PARAMETERS, check
-from aqp_utils.predict import Predictor
-from aqp_utils.repository import NOTEBOOKS, STUDY, declared_parameters
-from aqp_utils.storage import sha256
+from aqp_utils.core.files import sha256
+from aqp_utils.predict.predictor import Predictor
+from aqp_utils.runs.notebooks import NOTEBOOKS, STUDY, declared_parameters
+from aqp_utils.runs.parameters import PARAMETERS, check
 
 ROOT = Path(__file__).resolve().parents[1]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))

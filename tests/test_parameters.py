@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aqp_utils import degrade, parameters
-from aqp_utils.parameters import PARAMETERS, PRESETS, check, parse, resolve
+from aqp_utils.degradations import degrade
+from aqp_utils.runs import parameters
+from aqp_utils.runs.parameters import PARAMETERS, PRESETS, check, parse, resolve
 
 WRONG = [
     ("N_PER_CONDITION", -1),

@@ -14,12 +14,14 @@ import nbformat
 import psutil
 import pytest
 
-from aqp_utils import cli, execution, parameters, pipeline, repository
+from aqp_utils import cli, execution, pipeline
+from aqp_utils.core import package
 from aqp_utils.execution import NotebookError, Relay
-from aqp_utils.lock import RunError
+from aqp_utils.runs import code, notebooks, parameters
+from aqp_utils.runs.lock import RunError
 
 NAMES = ["01_synthesize", "02_degrade", "03_features", "04_train", "05_evaluate"]
-PACKAGE = Path(repository.PACKAGE)
+PACKAGE = Path(package.PACKAGE)
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def root(tmp_path, monkeypatch):
     """A repository of five tiny notebooks and a copy of the package; we stand elsewhere."""
     root = tmp_path / "repository"
     shutil.copytree(PACKAGE, root / "aqp_utils", ignore=shutil.ignore_patterns("assets", "__py*"))
-    for module in (repository, execution):
+    for module in (notebooks, code, execution):
         monkeypatch.setattr(module, "PACKAGE", root / "aqp_utils")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -252,6 +254,15 @@ assert not {heavy} & set(sys.modules)
     assert "run the five notebooks" in done.stdout
 
 
+def test_an_edit_remakes_only_what_imports_it(root):
+    run(root)
+    (root / "aqp_utils" / "plots.py").write_text("# another style")
+    assert kept(run(root)) == NAMES
+    with open(root / "aqp_utils" / "runs" / "lock.py", "a") as file:
+        file.write("# another lock")
+    assert made(run(root)) == NAMES
+
+
 def test_every_parameter_is_in_the_help_of_run(capsys):
     with pytest.raises(SystemExit):
         cli.main(["run", "--help"])
@@ -260,9 +271,9 @@ def test_every_parameter_is_in_the_help_of_run(capsys):
 
 
 def test_outside_any_repository_it_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(repository, "PACKAGE", tmp_path / "site-packages" / "aqp_utils")
+    monkeypatch.setattr(notebooks, "PACKAGE", tmp_path / "site-packages" / "aqp_utils")
     with pytest.raises(FileNotFoundError, match="clone the repository"):
-        repository.find_root(tmp_path)
+        notebooks.find_root(tmp_path)
 
 
 class Terminal(io.StringIO):

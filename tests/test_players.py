@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from aqp_utils.audio import SAMPLE_RATE, rms_dbfs
-from aqp_utils.degrade import degrade
-from aqp_utils.players import FORMATS, audio_data_uri, player_table
-from aqp_utils.voice import speech_clip
+from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs
+from aqp_utils.degradations.degrade import degrade
+from aqp_utils.sources.formant_voice import speech_clip
+from aqp_utils.views.players import FORMATS, audio_data_uri, player_table
 
 
 class Parts(HTMLParser):
@@ -62,7 +62,7 @@ def test_no_format_changes_length_or_level(tone, audio_format, gain_db):
 @pytest.mark.skipif(importlib.util.find_spec("pesq") is None, reason="package pesq not installed")
 @pytest.mark.parametrize(("kind", "parameter"), [("noise", 40), ("clip", 30), ("reverb", 0.15)])
 def test_opus_is_heard_through(kind, parameter):
-    from aqp_utils.quality import measured_pesq
+    from aqp_utils.data.labels import measured_pesq
 
     rng = np.random.default_rng(0)
     clean, _ = speech_clip(3.0, rng)

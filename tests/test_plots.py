@@ -6,9 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from aqp_utils import plots
-from aqp_utils.audio import SAMPLE_RATE
-from aqp_utils.degrade import KINDS
+from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.degradations.degrade import KINDS
+from aqp_utils.views import plots
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,12 @@ import pytest
 import soundfile as sf
 from tiny_predictor import RATE, save_predictor, voice_like
 
-from aqp_utils import domain, predict, predict_command, shipped
-from aqp_utils.calibration import interval, residual_quantiles
-from aqp_utils.predict import Predictor
-from aqp_utils.recordings import RecordingError, from_waveform
+from aqp_utils import predict_command
+from aqp_utils.features.sets import FEATURE_SETS
+from aqp_utils.model.conformal import interval, residual_quantiles
+from aqp_utils.predict import familiarity, shipped
+from aqp_utils.predict.predictor import SCORE_COLUMNS, TABLE_COLUMNS, Predictor, _parts
+from aqp_utils.recordings.reading import RecordingError, from_waveform
 
 
 def errors_of_a_predictor(n=400, seed=0):
@@ -71,7 +73,7 @@ def test_a_waveform_gets_class_probabilities_score_and_interval(predictor):
 
 def test_a_clip_of_training_length_scores_as_the_model_scores_its_features(predictor):
     audio = voice_like(1.0, seed=3)
-    features = predict.FEATURE_SETS["classic"][1](audio - audio.mean())
+    features = FEATURE_SETS["classic"][1](audio - audio.mean())
     inputs = np.hstack([features, predictor.encoder.embed([audio])[0]])
     expected = predictor.model.predict(inputs[None])
     result = predictor(audio, RATE)
@@ -120,7 +122,7 @@ def test_long_recordings_are_averaged_over_parts(predictor):
     ],
 )
 def test_parts_are_equal_and_near_the_training_length(n, starts, size):
-    parts = predict._parts(np.arange(n), 48)
+    parts = _parts(np.arange(n), 48)
     assert list(parts) == starts
     assert all(part[0] == start and len(part) == size for start, part in parts.items())
 
@@ -194,16 +196,18 @@ def test_training_like_clips_are_inside_and_others_are_not(predictor):
 
 def test_low_rate_and_short_recordings_are_warned_of():
     narrow = from_waveform(voice_like(2.0)[::2].copy(), 8000)
-    assert "nothing above 4 kHz" in domain.recording_warnings(narrow, 1.0)[0]
+    assert "nothing above 4 kHz" in familiarity.recording_warnings(narrow, 1.0)[0]
     brief = from_waveform(voice_like(0.4), RATE)
-    assert "0.40 s long, trained on clips of 1 s" in domain.recording_warnings(brief, 1.0)[0]
+    assert "0.40 s long, trained on clips of 1 s" in familiarity.recording_warnings(brief, 1.0)[0]
 
 
 def test_distances_by_hand():
-    z, embedding = domain.distances(np.array([3.0, 5.0, 1.0, -3.0]), np.ones(4), np.full(4, 2.0), 2)
+    z, embedding = familiarity.distances(
+        np.array([3.0, 5.0, 1.0, -3.0]), np.ones(4), np.full(4, 2.0), 2
+    )
     assert z.tolist() == [1.0, 2.0] and embedding == pytest.approx(np.sqrt(2.0))
-    assert domain.domain_warnings(z, embedding, ["a", "b"]) == []
-    assert domain.domain_warnings(np.array([-4.5, 0.0]), 2.5, ["a", "b"]) == [
+    assert familiarity.domain_warnings(z, embedding, ["a", "b"]) == []
+    assert familiarity.domain_warnings(np.array([-4.5, 0.0]), 2.5, ["a", "b"]) == [
         "1 of 2 features outside training (a -4.5 sd)",
         "embedding 2.5 times as far out as training clips",
     ]
@@ -213,9 +217,9 @@ def test_what_does_not_sound_like_speech_is_named_and_models_without_detector_ne
     detector = {"weights": [1.0, -1.0], "bias": 0.5, "threshold": 0.0}
     mean, scale = np.array([1.0, 0.0]), np.array([2.0, 1.0])
     speech, music = np.array([3.0, 0.0]), np.array([1.0, 2.0])
-    assert domain.speech_warnings(speech, mean, scale, detector) == []
-    assert "like speech" in domain.speech_warnings(music, mean, scale, detector)[0]
-    assert domain.speech_warnings(music, mean, scale, None) == []
+    assert familiarity.speech_warnings(speech, mean, scale, detector) == []
+    assert "like speech" in familiarity.speech_warnings(music, mean, scale, detector)[0]
+    assert familiarity.speech_warnings(music, mean, scale, None) == []
 
 
 # --- files and folders ---------------------------------------------------------------------------
@@ -223,13 +227,13 @@ def test_what_does_not_sound_like_speech_is_named_and_models_without_detector_ne
 
 def test_a_folder_gives_a_row_per_recording_and_errors_stop_nothing(predictor, recordings):
     table = predictor.files(recordings, progress=False)
-    assert list(table) == predict.TABLE_COLUMNS
+    assert list(table) == TABLE_COLUMNS
     names = [os.path.relpath(file, recordings) for file in table["file"]]
     assert names == ["a.wav", "broken.wav", "cut.wav", os.path.join("deep", "b.flac")]
     failed = table["error"] != ""
     assert failed.tolist() == [False, True, True, False]
-    assert table.loc[failed, predict.SCORE_COLUMNS].isna().all(axis=None)
-    assert table.loc[~failed, predict.SCORE_COLUMNS].notna().all(axis=None)
+    assert table.loc[failed, SCORE_COLUMNS].isna().all(axis=None)
+    assert table.loc[~failed, SCORE_COLUMNS].notna().all(axis=None)
     assert "claims" in table["error"][2] and "cut.wav" in table["error"][2]
 
 
@@ -243,7 +247,7 @@ def test_paths_named_twice_missing_and_empty_folders(predictor, recordings):
 
 
 def test_no_paths_give_an_empty_table(predictor):
-    assert list(predictor.files([], progress=False)) == predict.TABLE_COLUMNS
+    assert list(predictor.files([], progress=False)) == TABLE_COLUMNS
 
 
 # --- loading -------------------------------------------------------------------------------------
@@ -300,7 +304,7 @@ def test_table_csv_and_exit_code(folder, recordings, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "2 scored, 2 not scored" in text and "90% interval" in text and "× real time" in text
     table = pd.read_csv(out)
-    assert list(table) == predict.TABLE_COLUMNS and len(table) == 4
+    assert list(table) == TABLE_COLUMNS and len(table) == 4
     curve = pd.read_csv(tmp_path / "new folder" / "out_curve.csv")
     assert list(curve) == ["file", "start_s", "score"]
     assert curve["start_s"].tolist() == [0.0, 1.0, 0.0]

@@ -6,18 +6,25 @@ import numpy as np
 import pytest
 import torch
 
-from aqp_utils import embedded_encoder, pretrain
-from aqp_utils.audio import SAMPLE_RATE, rms_dbfs
-from aqp_utils.degrade import SEVERITY_RANGES, add_noise
-from aqp_utils.encoder import load_encoder, normalized
-from aqp_utils.pretrain import Pretrainer, Settings, draw_batch, draw_mask
-from aqp_utils.pretrain_stream import PARAMETER_RANGES, VERSIONS, build_pool, damaged, tilted
-from aqp_utils.pretrain_targets import LogMel, clip_statistics, difference, unit_variance
-from aqp_utils.randomness import rng_for
+from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs
+from aqp_utils.core.randomness import rng_for
+from aqp_utils.degradations.degrade import SEVERITY_RANGES, add_noise
+from aqp_utils.encoders import embedded
+from aqp_utils.encoders.wav2vec2 import load_encoder, normalized
+from aqp_utils.training.encoder import pretraining
+from aqp_utils.training.encoder.pretraining import Pretrainer, Settings, draw_batch, draw_mask
+from aqp_utils.training.encoder.stream import (
+    PARAMETER_RANGES,
+    VERSIONS,
+    build_pool,
+    damaged,
+    tilted,
+)
+from aqp_utils.training.encoder.targets import LogMel, clip_statistics, difference, unit_variance
 
 RNG = np.random.default_rng(0)
 QUICK = Settings(steps=4, batch_size=2, warmup=2, crop_s=1.0)
-SHAPE = embedded_encoder.SHAPE | {
+SHAPE = embedded.SHAPE | {
     "hidden_size": 48,
     "intermediate_size": 32,
     "num_hidden_layers": 1,
@@ -33,7 +40,7 @@ def pool(tmp_path_factory):
 @pytest.fixture
 def small(monkeypatch):
     """The loop with an encoder of a thousandth of the size."""
-    monkeypatch.setattr(pretrain, "SHAPE", SHAPE)
+    monkeypatch.setattr(pretraining, "SHAPE", SHAPE)
 
 
 def test_pool_resumes_to_the_same_bits(tmp_path, pool):
@@ -118,8 +125,8 @@ def test_batches_and_learning_rate(pool):
 
 
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path, pool, small, monkeypatch):
-    whole = pretrain.pretrain([pool], tmp_path / "a", QUICK, checkpoint_every_s=0, log_every=1)
-    steps, learn_from = [], pretrain.learn_from
+    whole = pretraining.pretrain([pool], tmp_path / "a", QUICK, checkpoint_every_s=0, log_every=1)
+    steps, learn_from = [], pretraining.learn_from
 
     def break_off(*arguments):
         steps.append(1)
@@ -127,10 +134,10 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path, pool, small, 
             raise KeyboardInterrupt
         return learn_from(*arguments)
 
-    monkeypatch.setattr(pretrain, "learn_from", break_off)
+    monkeypatch.setattr(pretraining, "learn_from", break_off)
     for _ in range(2):
         try:
-            parts = pretrain.pretrain([pool], tmp_path / "b", QUICK, "cpu", 0, log_every=1)
+            parts = pretraining.pretrain([pool], tmp_path / "b", QUICK, "cpu", 0, log_every=1)
         except KeyboardInterrupt:
             assert not list((tmp_path / "b").glob(".*"))  # nothing half-written
     for a, b in zip(whole.state_dict().values(), parts.state_dict().values(), strict=True):
@@ -140,8 +147,8 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path, pool, small, 
 
 
 def test_the_exported_encoder_is_a_plain_wav2vec2_with_a_card(tmp_path, pool, small):
-    trained = pretrain.pretrain([pool], tmp_path, QUICK, log_every=1)
-    card = pretrain.export(trained, tmp_path / "out", pretrain.account_of(tmp_path, [pool]))
+    trained = pretraining.pretrain([pool], tmp_path, QUICK, log_every=1)
+    card = pretraining.export(trained, tmp_path / "out", pretraining.account_of(tmp_path, [pool]))
     assert card == json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["steps"] == 4 and card["crops_seen"] == 8 and card["sources"] == 3
     loaded = load_encoder(str(tmp_path / "out"), layer=-1, hidden_size=None, verbose=False)
@@ -154,11 +161,11 @@ def test_the_exported_encoder_is_a_plain_wav2vec2_with_a_card(tmp_path, pool, sm
 
 def test_learning_lowers_the_loss(pool, small):
     settings = Settings(steps=60, batch_size=4, warmup=5, crop_s=1.0, learning_rate=3e-3)
-    pretrainer, optimizer = pretrain.start([pool], settings)
+    pretrainer, optimizer = pretraining.start([pool], settings)
     rows = []
     for step in range(settings.steps):
         batch = draw_batch([pool], rng_for(0, "pretrain", step, 5), settings)
         mask = draw_mask(4, 23, rng_for(0, "pretrain", step, 6), 0.5)
-        rows.append(pretrain.learn_from(batch, mask, pretrainer, optimizer, settings.rate(step)))
+        rows.append(pretraining.learn_from(batch, mask, pretrainer, optimizer, settings.rate(step)))
     early, late = (sum(sum(row.values()) for row in part) for part in (rows[:10], rows[-10:]))
     assert late < 0.85 * early

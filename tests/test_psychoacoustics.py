@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from aqp_utils.audio import SAMPLE_RATE, set_level_dbfs, write_wav
-from aqp_utils.features import FEATURE_SETS, extract, extract_one, feature_names
-from aqp_utils.loudness import FULL_SCALE_SPL_DB, loudness_over_time, stationary_loudness
-from aqp_utils.psychoacoustics import (
+from aqp_utils.core.audio import SAMPLE_RATE, set_level_dbfs, write_wav
+from aqp_utils.data.extraction import extract, extract_one
+from aqp_utils.features.loudness import FULL_SCALE_SPL_DB, loudness_over_time, stationary_loudness
+from aqp_utils.features.psychoacoustics import (
     FEATURES,
     fluctuation_depth,
     harmonics_to_noise_db,
@@ -15,7 +15,8 @@ from aqp_utils.psychoacoustics import (
     psychoacoustic_features,
     sharpness_din_acum,
 )
-from aqp_utils.roughness import N_CHANNELS, _roughness_from_envelopes, roughness_asper
+from aqp_utils.features.roughness import N_CHANNELS, _roughness_from_envelopes, roughness_asper
+from aqp_utils.features.sets import FEATURE_SETS, feature_names
 
 NAMES = [feature.name for feature in FEATURES]
 T = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE  # s

@@ -6,19 +6,23 @@ import sys
 import numpy as np
 import pytest
 
-from aqp_utils.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES, degrade, sample_parameter
-from aqp_utils.quality import (
+from aqp_utils.core.scale import (
     CLASS_THRESHOLDS,
     CLASSES,
     SCALE,
     class_of_score,
-    measured_pesq,
-    pseudo_pesq,
-    pseudo_pesq_table,
     quality_class,
     to_scale,
 )
-from aqp_utils.voice import speech_clip
+from aqp_utils.data.labels import measured_pesq, pseudo_pesq, pseudo_pesq_table
+from aqp_utils.degradations.degrade import (
+    DEGRADATIONS,
+    KINDS,
+    SEVERITY_RANGES,
+    degrade,
+    sample_parameter,
+)
+from aqp_utils.sources.formant_voice import speech_clip
 
 # Scores of each severity, for all kinds alike.
 BANDS = {1: (3.3, 4.1), 2: (2.2, 2.9), 3: (1.2, 1.8)}

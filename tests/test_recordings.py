@@ -14,10 +14,10 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aqp_utils import reader_process
-from aqp_utils.reader_process import read_all
-from aqp_utils.recording_files import find_recordings
-from aqp_utils.recordings import RecordingError, extensions, from_waveform, read_recording
+from aqp_utils.recordings import second_process
+from aqp_utils.recordings.folders import find_recordings
+from aqp_utils.recordings.reading import RecordingError, extensions, from_waveform, read_recording
+from aqp_utils.recordings.second_process import read_all
 
 RNG = np.random.default_rng(0)
 RATE = 16_000
@@ -119,7 +119,7 @@ def test_mono_equals_identical_channels_to_the_bit(tmp_path, channels):
 def test_blocks_leave_no_seam(tmp_path, monkeypatch):
     path = write(tmp_path / "a.flac", np.c_[tone(44100, 3), tone(44100, 3, 900)], 44100)
     whole = read_recording(path).audio
-    monkeypatch.setattr("aqp_utils.recordings.BLOCK_VALUES", 5000)
+    monkeypatch.setattr("aqp_utils.recordings.reading.BLOCK_VALUES", 5000)
     np.testing.assert_allclose(read_recording(path).audio, whole, atol=1e-6)
 
 
@@ -382,7 +382,7 @@ def test_stopping_half_way_ends_the_second_process(tmp_path, monkeypatch):
         started.append(popen(*args, **settings))
         return started[-1]
 
-    monkeypatch.setattr(reader_process.subprocess, "Popen", remember)
+    monkeypatch.setattr(second_process.subprocess, "Popen", remember)
     results = read_all([write(tmp_path / "a.wav"), write(tmp_path / "b.wav")])
     next(results)
     results.close()
@@ -397,7 +397,7 @@ def test_memory_is_the_mono_audio_and_a_few_blocks(tmp_path):
         for _ in range(minutes):
             file.write(minute)
     code = (
-        "import sys, resource; from aqp_utils.recordings import read_recording as r\n"
+        "import sys, resource; from aqp_utils.recordings.reading import read_recording as r\n"
         "def mb(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
         "before = mb(); x = r(sys.argv[1]); print(x.duration_s, mb() - before)"
     )

@@ -12,8 +12,11 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from aqp_utils import plots, report_checks, report_view
+from aqp_utils import report_checks, report_view
+from aqp_utils.core.text import number
 from aqp_utils.report import packed_png, write_report
+from aqp_utils.views import plots
+from aqp_utils.views.text import parameter_text
 
 
 class Links(HTMLParser):
@@ -64,8 +67,8 @@ def test_headline_numbers_are_those_of_the_metrics(report_page, fake_run):
     metrics = json.loads(text(fake_run / "05_report" / "metrics.json"))
     page = text(report_page)
     for value in (metrics["classification"]["accuracy"], metrics["score"]["pcc"]):
-        assert f'<p class="big">{report_view.number(value["value"])}</p>' in page
-        assert report_view.number(value["low"]) + " to " in page
+        assert f'<p class="big">{number(value["value"])}</p>' in page
+        assert number(value["low"]) + " to " in page
 
 
 def test_controls_levels_and_order_are_tables_on_the_page(report_page, fake_run):
@@ -74,7 +77,7 @@ def test_controls_levels_and_order_are_tables_on_the_page(report_page, fake_run)
     assert [t.title for t in tables] == ["Controls", "Two levels", "Order and probabilities"]
     assert tables[0].rows[0] == ["labels shuffled", "−0.02", "−0.08 to 0.04", "0"]
     conditions, own = tables[1].rows[1], metrics["condition_level"]
-    assert conditions[:2] == ["15 conditions", report_view.number(own["pcc"])]
+    assert conditions[:2] == ["15 conditions", number(own["pcc"])]
     assert tables[2].rows[0][2] == "5 sources"
     page = text(report_page)
     for table in tables:
@@ -226,7 +229,7 @@ def test_a_missing_file_is_named_and_the_old_report_stays(run, gone, sentence):
     [(0.125, "0.12"), (-0.5, "−0.50"), (-0.001, "0.00"), (None, "–"), (float("nan"), "–")],
 )
 def test_numbers_as_text(value, shown):
-    assert report_view.number(value) == shown
+    assert number(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -241,7 +244,7 @@ def test_numbers_as_text(value, shown):
     ],
 )
 def test_strength_in_words(kind, value, shown):
-    assert report_view.parameter_text(kind, value) == shown
+    assert parameter_text(kind, value) == shown
 
 
 def test_all_positions_lie_on_their_axis():

@@ -1,9 +1,9 @@
 import numpy as np
 import torch
 
-from aqp_utils.audio import SAMPLE_RATE
-from aqp_utils.spectrogram_encoder import FLOOR, N_MELS, SpectrogramEncoder
-from aqp_utils.voice import speech_clip
+from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.encoders.spectrogram import FLOOR, N_MELS, SpectrogramEncoder
+from aqp_utils.sources.formant_voice import speech_clip
 
 CLIP = speech_clip(1.0, np.random.default_rng(0))[0]
 

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from aqp_utils import field_sources, speech_synthesizers
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
-from aqp_utils.speech_synthesizers import random_text, synthesized_speech, synthesizers
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.sources import text_to_speech
+from aqp_utils.sources.text_to_speech import random_text, synthesized_speech, synthesizers
+from aqp_utils.training.field import sources
 
-PROGRAMS = tuple(speech_synthesizers.COMMANDS)
+PROGRAMS = tuple(text_to_speech.COMMANDS)
 
 
 def installed(program):
@@ -41,22 +42,22 @@ def test_the_same_stream_gives_the_same_speech_and_another_one_other_speech(prog
 
 
 def test_a_program_that_fails_is_named(monkeypatch):
-    monkeypatch.setattr(speech_synthesizers, "synthesizers", lambda: {"flite": ("nobody",)})
+    monkeypatch.setattr(text_to_speech, "synthesizers", lambda: {"flite": ("nobody",)})
     monkeypatch.setenv("PATH", "")
     with pytest.raises(RuntimeError, match=r"flite \(nobody\)"):
         synthesized_speech("flite", 1.0, np.random.default_rng(0))
 
 
 def test_without_any_program_our_own_voices_take_its_share(monkeypatch):
-    monkeypatch.setattr(field_sources, "synthesizers", dict)
-    shares = field_sources.shares()
-    assert set(shares) == set(field_sources.OWN)
+    monkeypatch.setattr(sources, "synthesizers", dict)
+    shares = sources.shares()
+    assert set(shares) == set(sources.OWN)
     assert sum(shares.values()) == pytest.approx(1)
-    audio, facts = field_sources.draw_source(1.0, np.random.default_rng(0))
-    assert audio.shape == (SAMPLE_RATE,) and facts["family"] in field_sources.OWN
+    audio, facts = sources.draw_source(1.0, np.random.default_rng(0))
+    assert audio.shape == (SAMPLE_RATE,) and facts["family"] in sources.OWN
 
 
 def test_a_short_utterance_is_followed_by_silence_and_a_long_one_is_cut():
     rng = np.random.default_rng(0)
-    assert speech_synthesizers._fit(np.ones(5), 8, rng).tolist() == [1] * 5 + [0] * 3
-    assert len(speech_synthesizers._fit(np.ones(50), 8, rng)) == 8
+    assert text_to_speech._fit(np.ones(5), 8, rng).tolist() == [1] * 5 + [0] * 3
+    assert len(text_to_speech._fit(np.ones(50), 8, rng)) == 8

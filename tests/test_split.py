@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils.split import check_disjoint, grouped_folds, grouped_split
+from aqp_utils.data.split import check_disjoint, grouped_folds, grouped_split
 
 KINDS = ["noise", "clip", "lowpass", "reverb", "compression"]
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs
-from aqp_utils.randomness import rng_for
-from aqp_utils.synth import (
+from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.core.randomness import rng_for
+from aqp_utils.sources.tones import (
     HIGHEST_PARTIAL_HZ,
     harmonics,
     noise_floor,

@@ -8,13 +8,13 @@ import pytest
 from scipy.signal import welch
 from tiny_predictor import save_predictor, voice_like
 
-from aqp_utils import comparison, unseen_damage
-from aqp_utils.audio import SAMPLE_RATE, active_mask, rms_dbfs
-from aqp_utils.coloured_noise import add_coloured_noise, coloured_noise
-from aqp_utils.encoder import load_encoder
-from aqp_utils.experiments import Training
-from aqp_utils.quality import pseudo_pesq
-from aqp_utils.unseen_damage import DAMAGES, TRAINED_ON
+from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.data.labels import pseudo_pesq
+from aqp_utils.degradations.noise import add_coloured_noise, coloured_noise
+from aqp_utils.encoders.wav2vec2 import load_encoder
+from aqp_utils.evaluation import comparison, unseen_damage
+from aqp_utils.evaluation.experiments import Training
+from aqp_utils.evaluation.unseen_damage import DAMAGES, TRAINED_ON
 
 FAST = Training(epochs=15, learning_rate=3e-3, hidden=(32,), dropout=0.1, test_share=0.3)
 

@@ -13,8 +13,8 @@ from speech_measures import (
     octave_power,
 )
 
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
-from aqp_utils.voice import speech_clip
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.sources.formant_voice import speech_clip
 
 
 @cache

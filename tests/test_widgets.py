@@ -15,10 +15,11 @@ import soundfile as sf
 from tiny_predictor import save_predictor, voice_like
 
 from aqp_utils import recorder, tone_lab, widgets, your_audio
-from aqp_utils.audio import read_wav
-from aqp_utils.explore import explorers, find_predictor
-from aqp_utils.feature_table import feature_label, feature_tables
-from aqp_utils.predict import Predictor
+from aqp_utils.core.audio import read_wav
+from aqp_utils.explore import explorers
+from aqp_utils.feature_table import feature_tables
+from aqp_utils.predict.predictor import Predictor, find_predictor
+from aqp_utils.views.text import feature_label
 
 
 def controls(widget):
@@ -176,11 +177,11 @@ def test_explorers_take_a_predictor(fake_run, table, clip, predictor):
 
 
 def test_the_predictor_is_that_of_the_run_else_the_one_that_ships(predictor, tmp_path, monkeypatch):
-    monkeypatch.setattr("aqp_utils.shipped.FOLDER", tmp_path / "nothing")
+    monkeypatch.setattr("aqp_utils.predict.shipped.FOLDER", tmp_path / "nothing")
     assert find_predictor(predictor.folder.parent)[0] is None
     nobody, problem = find_predictor()
     assert nobody is None and "predictor that ships is missing" in problem
-    monkeypatch.setattr("aqp_utils.shipped.FOLDER", predictor.folder)
+    monkeypatch.setattr("aqp_utils.predict.shipped.FOLDER", predictor.folder)
     found, problem = find_predictor(tmp_path)
     assert found.folder == predictor.folder and problem is None
     run = tmp_path / "run"
@@ -194,7 +195,7 @@ def test_your_audio_is_scored_by_the_predictor_that_ships(
     shipped = shutil.copytree(predictor.folder, tmp_path / "shipped")
     run = shutil.copytree(fake_run, tmp_path / "run")
     shutil.copytree(predictor.folder, run / "04_model")
-    monkeypatch.setattr("aqp_utils.shipped.FOLDER", shipped)
+    monkeypatch.setattr("aqp_utils.predict.shipped.FOLDER", shipped)
     given = []
     monkeypatch.setattr(widgets, "your_audio", lambda one: given.append(one) or ipywidgets.HTML())
     explorers(run)

@@ -6,9 +6,9 @@ from sklearn.preprocessing import StandardScaler
 from tiny_encoder import TINY
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from aqp_utils.audio import ACTIVE_LEVEL_DBFS, active_mask, set_level_dbfs
-from aqp_utils.encoder import load_encoder
-from aqp_utils.features import FEATURE_SETS, feature_names
+from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, active_mask, set_level_dbfs
+from aqp_utils.encoders.wav2vec2 import load_encoder
+from aqp_utils.features.sets import FEATURE_SETS, feature_names
 from aqp_utils.model import MultiTaskNet, save_model
 
 RATE = 16_000

@@ -12,9 +12,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from aqp_utils.dataset import make_clean
-from aqp_utils.manifest import Stage
-from aqp_utils.storage import write_csv
+from aqp_utils.core.files import write_csv
+from aqp_utils.data.clips import make_clean
+from aqp_utils.runs.stage import Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from aqp_utils.audio import SAMPLE_RATE
-from aqp_utils.players import FORMATS, player_table, switched_players
+from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.views.players import FORMATS, player_table, switched_players
 
 
 @pytest.mark.parametrize("audio_format", FORMATS)

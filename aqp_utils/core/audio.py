@@ -1,0 +1,94 @@
+"""Levels, activity and WAV files: what every other module agrees on about a clip.
+
+A clip is a mono float array, shape (n,), full scale 1.0, at `SAMPLE_RATE`.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+SAMPLE_RATE = 16_000  # Hz; what Wav2Vec2 and P.862.2 expect
+ACTIVE_LEVEL_DBFS = -26.0  # level of the active part of a clean clip (ITU-T P.56 practice)
+FRAME_S = 0.02  # frame of the activity detector
+ACTIVE_RANGE_DB = 40.0  # frames this far under the loudest one count as pause
+MINIMUM_DURATION_S = 0.25
+
+
+def rms_dbfs(audio):
+    """Level of `audio` (any shape) in dB relative to a full-scale RMS of 1.0."""
+    return 10 * np.log10(np.mean(np.square(audio, dtype=np.float64)) + 1e-20)
+
+
+def active_mask(audio):
+    """Mark the samples that carry signal, frame by frame (a light stand-in for ITU-T P.56).
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n,)
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        True where the 20 ms frame is within 40 dB of the loudest frame.
+    """
+    frame = int(FRAME_S * SAMPLE_RATE)
+    n_frames = -(-len(audio) // frame)
+    padded = np.zeros(n_frames * frame)
+    padded[: len(audio)] = audio
+    power = np.mean(padded.reshape(n_frames, frame) ** 2, axis=1)
+    active = power > power.max() * 10 ** (-ACTIVE_RANGE_DB / 10)
+    return np.repeat(active, frame)[: len(audio)]
+
+
+def set_level_dbfs(audio, level_dbfs, mask=None):
+    """Scale `audio` so that its masked part (default: all of it) has an RMS of `level_dbfs`."""
+    part = audio if mask is None else audio[mask]
+    return audio * 10 ** ((level_dbfs - rms_dbfs(part)) / 20)
+
+
+def level_of_training(audio):
+    """Bring the active part to the level of every training clip: volume is no quality."""
+    return set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
+
+
+def write_wav(path, audio):
+    """Write a clip as 16-bit PCM WAV, whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        If a sample is not finite or lies outside full scale: clipping is a degradation here,
+        never an accident of storage.
+    """
+    path = Path(path)
+    peak = np.max(np.abs(audio), initial=0.0)
+    if not peak <= 1.0:
+        raise ValueError(f"{path.name}: peak {peak:.3g} cannot be stored; 16-bit PCM holds ±1.")
+    temporary = path.with_name(f".{path.name}.part")
+    sf.write(temporary, audio, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    os.replace(temporary, path)
+
+
+def read_wav(path):
+    """Read a clip written by `write_wav` as float32, shape (n,).
+
+    Raises
+    ------
+    ValueError
+        If the file is not mono at `SAMPLE_RATE`.
+    """
+    audio, sample_rate = sf.read(path, dtype="float32")
+    if sample_rate != SAMPLE_RATE or audio.ndim != 1:
+        raise ValueError(
+            f"{path}: {sample_rate} Hz, {audio.ndim} axis/axes; a clip is mono at {SAMPLE_RATE} Hz."
+        )
+    return audio
+
+
+def without_silent_ends(audio):
+    """From the first to the last active sample: how long someone waits before is no quality."""
+    active = np.flatnonzero(active_mask(audio))
+    heard = audio[active[0] : active[-1] + 1]
+    return heard if len(heard) >= MINIMUM_DURATION_S * SAMPLE_RATE else audio

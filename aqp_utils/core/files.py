@@ -1,0 +1,135 @@
+"""Files that are whole or absent: write beside, flush to disk, rename."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def atomic(path):
+    """Yield a temporary path in the folder of `path`; rename it to `path` when the block succeeds.
+
+    Whatever happens, a reader sees the old file or the new one, never a part of it.
+
+    Raises
+    ------
+    OSError
+        If the disk is full, naming the file, what is free and what had been written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _disk_full(path, temporary, error) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _disk_full(path, temporary, error):
+    written = temporary.stat().st_size if temporary.exists() else 0
+    free = shutil.disk_usage(path.parent).free
+    return OSError(
+        error.errno,
+        f"the disk is full: the file needs more than {written / 1e6:.1f} MB, "
+        f"{free / 1e6:.1f} MB are free",
+        str(path),
+    )
+
+
+def write_text(path, text):
+    """Write `text` as UTF-8 with the line ends it has."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(path, value):
+    """Write `value` as JSON; NumPy scalars and arrays become numbers and lists.
+
+    Raises
+    ------
+    ValueError
+        If a number is NaN or infinite, which JSON cannot hold.
+    """
+    try:
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError as error:
+        raise ValueError(f"{path}: a number is NaN or infinite, which JSON cannot hold.") from error
+    write_text(path, text + "\n")
+
+
+def _plain(value):
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def write_csv(path, frame):
+    """Write a pandas `frame` without its index; same frame, same bytes on every platform."""
+    with atomic(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def write_npz(path, **arrays):
+    """Write `arrays` as npz: each member carries a CRC, and none is ever a pickle.
+
+    Raises
+    ------
+    ValueError
+        If an array holds Python objects.
+    """
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise ValueError(f"{path}: {name} holds Python objects; only plain arrays are stored.")
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def sha256(path):
+    """SHA-256 of a file's bytes as 64 hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_files(files):
+    """sha256 (hex) of one file, or of the digests of several in name order."""
+    digests = []
+    for path in files:
+        with open(path, "rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def ensure_writable(out):
+    """Make the folder `out` and try to write in it.
+
+    Raises
+    ------
+    OSError
+        Naming the folder.
+    """
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise OSError(
+            error.errno, f"this folder cannot be written ({error.strerror})", str(out)
+        ) from None

@@ -1,0 +1,140 @@
+"""The clips of a study on disk: clean sources, their degraded versions, and the tables of both."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from aqp_utils.core import scale
+from aqp_utils.core.audio import read_wav, write_wav
+from aqp_utils.core.randomness import rng_for
+from aqp_utils.data import labels
+from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, degrade, sample_parameter
+from aqp_utils.sources.formant_voice import speech_clip
+from aqp_utils.sources.tones import tone_clip
+
+FAMILIES = {"tones": tone_clip, "speech": speech_clip}
+
+
+def make_clean(folder, n_sources, family, duration_s, seed):
+    """Synthesize clean sources into `folder`/clips.
+
+    Parameters
+    ----------
+    folder : path
+    n_sources : int
+    family : str
+        A key of `FAMILIES`.
+    duration_s : float
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        One row per clip: clip, file, source, family, duration_s, then the facts of its synthesis.
+    """
+    (Path(folder) / "clips").mkdir(parents=True, exist_ok=True)
+    rows = []
+    for source in tqdm(range(n_sources), desc="clean clips", unit="clip"):
+        audio, facts = FAMILIES[family](duration_s, rng_for(seed, "clean", source))
+        clip = f"src{source:04d}"
+        file = f"clips/{clip}.wav"
+        write_wav(Path(folder) / file, audio)
+        rows.append(
+            dict(clip=clip, file=file, source=source, family=family, duration_s=duration_s, **facts)
+        )
+    return pd.DataFrame(rows)
+
+
+def stream_of(seed, row):
+    """The random stream of one degraded clip; `row` is a mapping or a named tuple of the plan."""
+    row = row._asdict() if hasattr(row, "_asdict") else row
+    return rng_for(seed, "degrade", row["source"], KINDS.index(row["kind"]), row["severity"])
+
+
+def read_pair(folder, row):
+    """Clean and degraded audio of one row (named tuple) of a degraded table, each float64 (n,)."""
+    files = (row.clean_file, row.file)
+    return tuple(read_wav(Path(folder) / file).astype(np.float64) for file in files)
+
+
+def plan_degraded(clean, kinds, severities):
+    """Which source gets which kind: sources take turns, each at every severity.
+
+    Parameters
+    ----------
+    clean : DataFrame
+        Table of clean clips.
+    kinds, severities : sequence of str, of int
+
+    Returns
+    -------
+    DataFrame
+        Columns clip, file, source, clean_file, kind, severity; balanced over kind and severity.
+    """
+    rows = []
+    for position, (source, clean_file) in enumerate(
+        clean[["source", "file"]].itertuples(index=False)
+    ):
+        kind = kinds[position % len(kinds)]
+        for severity in severities:
+            clip = f"src{source:04d}_{kind}_s{severity}"
+            rows.append(
+                dict(
+                    clip=clip,
+                    file=f"clips/{clip}.wav",
+                    source=source,
+                    clean_file=f"../01_clean/{clean_file}",
+                    kind=kind,
+                    severity=severity,
+                )
+            )
+    return pd.DataFrame(rows)
+
+
+def make_degraded(folder, plan, label, seed):
+    """Make every clip of `plan` in `folder`/clips and label it.
+
+    Parameters
+    ----------
+    folder : path
+    plan : DataFrame
+        From `plan_degraded`.
+    label : str
+        "pseudo_pesq" (from the physical parameter) or "measured" (P.862.2 against the clean clip).
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        `plan` with parameter, unit, quality (class) and score (in [1.0, 4.5]).
+    """
+    folder = Path(folder)
+    (folder / "clips").mkdir(parents=True, exist_ok=True)
+    rows = []
+    for row in tqdm(plan.to_dict("records"), desc="degraded clips", unit="clip"):
+        kind, severity = row["kind"], row["severity"]
+        rng = stream_of(seed, row)
+        parameter = sample_parameter(kind, severity, rng)
+        clean = read_wav(folder / row["clean_file"]).astype(np.float64)
+        degraded = degrade(clean, kind, parameter, rng)
+        write_wav(folder / row["file"], degraded)
+        rows.append(
+            dict(
+                **row,
+                parameter=parameter,
+                unit=DEGRADATIONS[kind].unit,
+                **_labels(label, clean, degraded, kind, parameter, severity),
+            )
+        )
+    return pd.DataFrame(rows)
+
+
+def _labels(label, clean, degraded, kind, parameter, severity):
+    """Class and score of one clip under the chosen kind of label."""
+    if label == "pseudo_pesq":
+        score = labels.pseudo_pesq(kind, parameter)
+        return dict(quality=scale.quality_class(severity), score=float(score))
+    score = float(scale.to_scale(labels.measured_pesq(clean, degraded)))
+    return dict(quality=scale.class_of_score(score), score=score)

@@ -1,0 +1,349 @@
+"""The damages of the `field` preset: what happens to real recordings, alone and one after another.
+
+Every damage has one knob, its amount: 0 is the mildest there is, 1 the severest. In between the
+knob follows P.862.2: measured curves (an asset) bend it so that the score falls about evenly. A
+damage without a curve takes its amount as its severity.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+
+from aqp_utils.core.audio import rms_dbfs
+from aqp_utils.core.package import ASSETS
+from aqp_utils.degradations import (
+    bands,
+    clipping,
+    clocks,
+    codecs,
+    dynamics,
+    enhancement,
+    ffmpeg_codecs,
+    noise,
+    packets,
+    reverberators,
+    rooms,
+    telephone,
+    tempo,
+    time_scale,
+    transform_codec,
+    vocoders,
+)
+
+SHORTEST = 1_600  # samples, 0.1 s; less holds no frame of most codecs
+SILENT_DBFS = -120.0
+ATTEMPTS = 20  # draws before `damaged` gives up on a clip
+
+# Families in the order of a real chain: the place, the microphone's gain, what is done to the
+# recording, the way it is sent, what gets lost. The number is the family's weight in a draw.
+FAMILIES = {
+    "room": 2.0,
+    "noise": 2.0,
+    "clip": 1.4,
+    "level": 1.0,
+    "enhancement": 0.8,
+    "band": 1.5,
+    "tempo": 1.8,
+    "codec": 3.2,
+    "packets": 1.0,
+}
+# Whole mechanisms that no training clip meets, each of a family with others in it. Half of the
+# damages of validation and test are of these: what is chosen there is chosen for generality.
+HELD_OUT = (
+    "schroeder_reverberator",
+    "music",
+    "clip_asymmetrically",
+    "quiet_16_bit",
+    "torn_mask",
+    "resampled",
+    "psola_round_trip",
+    "disturbed_phases",
+    "sbc",
+    "g722",
+    "nellymoser",
+    "dropouts",
+)
+N_DAMAGES = {1: 0.70, 2: 0.25, 3: 0.05}  # how many at once, and how often
+# Half of the draws are even in the score, half in the physical parameter. A bit rate or a cutoff is
+# mostly chosen where little is lost, and so most of what was processed still sounds good.
+ON_ITS_OWN_AXIS = 0.5
+MILDER = {1: 1.0, 2: 0.8, 3: 0.65}  # highest amount, or severity, drawn with so many at once
+
+
+@cache
+def curves():
+    """Name -> severities at evenly spaced amounts, measured by scripts/fit_field_curves.py."""
+    return json.loads((ASSETS / "catalogue_curves.json").read_text("utf-8"))["curves"]
+
+
+def _always():
+    return True
+
+
+@dataclass(frozen=True)
+class FieldDamage:
+    """A kind of damage.
+
+    Attributes
+    ----------
+    name : str
+    family : str
+        A key of `FAMILIES`.
+    function : callable
+        (audio, severity, rng) -> (audio, facts), severity 0 to 1 on its own axis.
+    about : str
+        One line.
+    weight : float
+        In a draw from its family.
+    available : callable
+        () -> bool; false where an optional codec is missing.
+    """
+
+    name: str
+    family: str
+    function: callable
+    about: str
+    weight: float = 1.0
+    available: callable = _always
+
+    def severity(self, amount):
+        """Severity at an amount: straight lines between the points of its curve."""
+        return float(np.interp(amount, *self._curve()))
+
+    def amount(self, severity):
+        """Amount at a severity: the inverse of `severity`."""
+        amounts, severities = self._curve()
+        return float(np.interp(severity, severities, amounts))
+
+    def _curve(self):
+        severities = curves().get(self.name, (0.0, 1.0))
+        return np.linspace(0, 1, len(severities)), severities
+
+    def apply(self, audio, amount, rng):
+        """Damage a clip.
+
+        Parameters
+        ----------
+        audio : ndarray, shape (n,)
+            16 kHz, mono, at any level; at least 0.1 s and not silent.
+        amount : float
+            0 (the mildest there is) to 1 (the severest).
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        audio : ndarray of float64, shape (n,)
+            In time with the input; its level is what the damage made of it.
+        facts : dict of float and str
+            Parameters in physical units.
+
+        Raises
+        ------
+        ValueError
+            If the clip or the amount is not as above.
+        RuntimeError
+            If an optional codec is missing.
+        """
+        audio = np.asarray(audio, dtype=np.float64)
+        _check(audio, amount, self.name)
+        result, facts = self.function(audio, self.severity(amount), rng)
+        return result, facts
+
+
+def _check(audio, amount, name):
+    if audio.ndim != 1 or len(audio) < SHORTEST:
+        raise ValueError(
+            f"{name}: the clip has the shape {audio.shape}; it takes one axis of {SHORTEST} "
+            "samples (0.1 s) or more."
+        )
+    if not np.all(np.isfinite(audio)):
+        raise ValueError(f"{name}: the clip has samples that are not finite; it takes numbers.")
+    if rms_dbfs(audio) < SILENT_DBFS:
+        raise ValueError(f"{name}: the clip is silent; it takes {SILENT_DBFS:.0f} dBFS or more.")
+    if not 0 <= amount <= 1:
+        raise ValueError(f"{name}: the amount is {amount}; allowed is 0 to 1.")
+
+
+def _listed(family, *functions, **options):
+    """Damages of one family; a function names its damage, and its docstring says what it does."""
+    return [
+        FieldDamage(one.__name__, family, one, one.__doc__.partition("\n")[0], **options)
+        for one in functions
+    ]
+
+
+def _coded(function, encoder, **options):
+    """A codec that is there where PyAV is installed and has its encoder."""
+    can_code = partial(ffmpeg_codecs.can_code, encoder)
+    return _listed("codec", function, available=can_code, **options)
+
+
+ALL_DAMAGES = [
+    *_listed(
+        "room",
+        rooms.statistical_room,
+        rooms.shoebox_room,
+        reverberators.delay_network,
+        reverberators.schroeder_reverberator,
+        reverberators.echoes,
+    ),
+    *_listed("room", rooms.reverberator, weight=2.5),  # whose tuning most tools share
+    *_listed(
+        "noise",
+        noise.white_noise,
+        noise.colour_noise,
+        noise.shaped_noise,
+        noise.hum_and_hiss,
+        noise.babble,
+        noise.music,
+        noise.clicks,
+    ),
+    *_listed(
+        "clip",
+        clipping.clip_at_quantile,
+        clipping.clip_at_si_sdr,
+        clipping.clip_softly,
+        clipping.clip_asymmetrically,
+        clipping.overshoot,
+    ),
+    *_listed(
+        "level",
+        dynamics.gain_steps,
+        dynamics.pumping,
+        dynamics.noise_gate,
+        dynamics.musical_noise,
+        dynamics.quiet_16_bit,
+        clipping.few_bits,
+    ),
+    *_listed(
+        "enhancement", enhancement.over_suppressed, enhancement.torn_mask, enhancement.smeared
+    ),
+    *_listed(
+        "band",
+        bands.lowpass_first_order,
+        bands.lowpass_second_order,
+        bands.lowpass_steep,
+        telephone.lowpass_brick_wall,
+        bands.highpass,
+        bands.telephone_band,
+        bands.resampled,
+        bands.resampled_badly,
+    ),
+    *_listed("tempo", tempo.wsola_round_trip, weight=2.0),  # what most tools do, and hard to hear
+    *_listed("tempo", tempo.vocoder_round_trip),
+    *_listed(
+        "tempo",
+        time_scale.sola_round_trip,
+        time_scale.psola_round_trip,
+        clocks.wow_and_flutter,
+    ),
+    *_listed("tempo", time_scale.mixed_round_trip, weight=1.5),
+    *_listed("tempo", time_scale.locked_vocoder_round_trip, weight=0.5),
+    *_listed("codec", codecs.mp3, codecs.opus, weight=2.0),  # what people meet most
+    *_listed(
+        "codec",
+        codecs.vorbis,
+        codecs.waveform_codec,
+        transform_codec.transform_codec,
+        clipping.modulated_noise,
+        vocoders.lpc_vocoder,
+        vocoders.mel_vocoder,
+        vocoders.disturbed_phases,
+        telephone.call,
+        telephone.companded,
+        telephone.gsm,
+    ),
+    *_coded(ffmpeg_codecs.aac, "aac", weight=2.0),
+    *_coded(ffmpeg_codecs.mp2, "mp2"),
+    *_coded(ffmpeg_codecs.amr_nb, "libopencore_amrnb"),
+    *_coded(ffmpeg_codecs.g722, "g722"),
+    *_coded(ffmpeg_codecs.g726, "g726"),
+    *_coded(ffmpeg_codecs.sbc, "sbc"),
+    *_coded(ffmpeg_codecs.ac3, "ac3", weight=0.5),
+    *_coded(ffmpeg_codecs.nellymoser, "nellymoser", weight=0.5),
+    *_coded(ffmpeg_codecs.g723_1, "g723_1", weight=0.5),
+    *_coded(ffmpeg_codecs.real_144, "real_144", weight=0.3),
+    *_listed("packets", packets.packet_loss, packets.dropouts, clocks.buffer_slips),
+]
+DAMAGES = {damage.name: damage for damage in ALL_DAMAGES if damage.available()}
+
+
+def _kinds(family, held_out):
+    """Damages of a family to draw from: those held out, where there are any, or all others."""
+    kinds = [one for one in DAMAGES.values() if one.family == family]
+    kept = [one for one in kinds if (one.name in HELD_OUT) == held_out]
+    return kept or kinds
+
+
+def draw_damages(rng, held_out=False):
+    """Draw what happens to a clip: one damage mostly, two often, three now and then.
+
+    Several damages are of different families, in the order of `FAMILIES`, and milder each. Half of
+    the amounts are even in the score, half in the severity.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    held_out : bool
+        Whether to draw from `HELD_OUT`, or from all others.
+
+    Returns
+    -------
+    list of (str, float)
+        Names in `DAMAGES` and amounts, in the order in which they are applied.
+    """
+    count = int(rng.choice(list(N_DAMAGES), p=list(N_DAMAGES.values())))
+    weights = np.array(list(FAMILIES.values()))
+    families = rng.choice(len(FAMILIES), count, replace=False, p=weights / weights.sum())
+    drawn = []
+    for family in np.sort(families):
+        kinds = _kinds(list(FAMILIES)[family], held_out)
+        weights = np.array([one.weight for one in kinds])
+        kind = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
+        drawn_at = float(rng.uniform(0, MILDER[count]))
+        on_its_own_axis = rng.random() < ON_ITS_OWN_AXIS
+        drawn.append((kind.name, kind.amount(drawn_at) if on_its_own_axis else drawn_at))
+    return drawn
+
+
+def damaged(audio, rng, held_out=False):
+    """Damage a clip at random.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n,)
+        As in `FieldDamage.apply`.
+    rng : numpy.random.Generator
+    held_out : bool
+        As in `draw_damages`.
+
+    Returns
+    -------
+    audio : ndarray of float64, shape (n,)
+    history : list of dict
+        In order: name, amount and the facts of the damage.
+
+    Raises
+    ------
+    ValueError
+        If the clip is too short, silent or not finite.
+    RuntimeError
+        If 20 draws in a row leave silence or numbers that are not finite.
+    """
+    _check(np.asarray(audio, dtype=np.float64), 0.0, "damaged")
+    for _ in range(ATTEMPTS):
+        result, history = audio, []
+        for name, amount in draw_damages(rng, held_out):
+            result, facts = DAMAGES[name].apply(result, amount, rng)
+            history.append({"name": name, "amount": amount, **facts})
+            if not _usable(result):  # nothing for the next damage to work on
+                break
+        if _usable(result):
+            return result, history
+    raise RuntimeError(f"{ATTEMPTS} draws of damage left nothing of the clip; try another clip.")
+
+
+def _usable(audio):
+    return bool(np.all(np.isfinite(audio)) and rms_dbfs(audio) > SILENT_DBFS + 10)

@@ -1,0 +1,126 @@
+"""A small convolutional encoder on log-mel spectrograms, learned from scratch with the task.
+
+Wav2Vec2 sums a clip up in frames of tens of milliseconds that have seen whole words. What codecs,
+clippers and time stretchers leave behind is finer than that, in time and in frequency, and is seen
+best where it happens: in the spectrogram. No window shows both the harmonics of a voice and the
+seams of a time stretcher, so there are two, as two channels of one picture.
+"""
+
+import hashlib
+
+import numpy as np
+import safetensors.torch
+import torch
+import torchaudio
+from torch import nn
+
+from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.files import atomic
+
+FILE = "spectrogram.safetensors"
+WINDOWS, HOP, N_FFT = (512, 160), 80, 512  # samples: windows of 32 and 10 ms, every 5 ms
+N_MELS, LOWEST_HZ = 48, 40.0
+FLOOR = 1e-7  # power relative to that of the clip: −70 dB
+CENTRE, SPREAD = -3.0, 1.5  # of the logarithms, roughly; brings them about zero
+CHANNELS = (32, 64, 128, 256)
+WIDTH = 256  # of a frame after the last layer
+
+
+class SpectrogramEncoder(nn.Module):
+    """Two log-mel spectrograms, four convolutional layers, mean and spread over time."""
+
+    size = 2 * WIDTH
+
+    def __init__(self, seed=0):
+        super().__init__()
+        for number, length in enumerate(WINDOWS):
+            self.register_buffer(f"window_{number}", torch.hann_window(length), persistent=False)
+        filters = torchaudio.functional.melscale_fbanks(
+            N_FFT // 2 + 1, LOWEST_HZ, SAMPLE_RATE / 2, N_MELS, SAMPLE_RATE, "slaney", "slaney"
+        )
+        self.register_buffer("filters", filters.T.contiguous(), persistent=False)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            layers, width = [], len(WINDOWS)
+            for number, channels in enumerate(CHANNELS):
+                size, stride = (5, 2) if number == 0 else (3, 1)
+                layers += [
+                    nn.Conv2d(width, channels, size, stride, padding=size // 2),
+                    nn.BatchNorm2d(channels),
+                    nn.ReLU(),
+                ]
+                if number:
+                    layers.append(nn.MaxPool2d(2))
+                width = channels
+            self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+            self.frame = nn.Linear(width * N_MELS // 2 ** len(CHANNELS), WIDTH)
+        self.norm = nn.BatchNorm1d(self.size)
+
+    def log_mel(self, audio):
+        """Log10 of mel power of audio (b, n), each clip at unit power: (b, windows, 48, frames)."""
+        audio = audio / audio.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-9)
+        pictures = []
+        for number, length in enumerate(WINDOWS):
+            window = self.get_buffer(f"window_{number}")
+            spectrum = torch.stft(audio, N_FFT, HOP, length, window, return_complex=True)
+            power = spectrum.abs().square() / window.square().sum()
+            pictures.append(torch.log10(self.filters @ power + FLOOR))
+        return torch.stack(pictures, dim=1)
+
+    def forward(self, audio):
+        """Embedding (b, 512) of audio (b, n) at any level; in training bfloat16 inside."""
+        image = (self.log_mel(audio) - CENTRE) / SPREAD
+        image = image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(audio.device.type, torch.bfloat16, enabled=self.training):
+            states = self.layers(image)
+            frames = torch.relu(self.frame(states.flatten(1, 2).transpose(1, 2)))
+        frames = frames.float()
+        spread = frames.std(dim=1, correction=0)
+        return self.norm(torch.cat([frames.mean(dim=1), spread], dim=1))
+
+    @torch.inference_mode()
+    def embed(self, clips):
+        """Embed clips one by one, so that none depends on its neighbours.
+
+        Parameters
+        ----------
+        clips : sequence of ndarray, each shape (n_i,)
+            At 16 kHz, 0.25 s or more, at any level.
+
+        Returns
+        -------
+        ndarray of float32, shape (len(clips), 512)
+        """
+        device = self.filters.device
+        audio = [torch.from_numpy(np.asarray(clip, dtype=np.float32)).to(device) for clip in clips]
+        return np.concatenate([self(one.unsqueeze(0)).cpu().numpy() for one in audio])
+
+
+def save_spectrogram_encoder(folder, encoder):
+    """Write spectrogram.safetensors; returns its entry for model.json."""
+    state = {name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}
+    weights = safetensors.torch.save(state)
+    with atomic(folder / FILE) as part:
+        part.write_bytes(weights)
+    return {"file": FILE, "sha256": hashlib.sha256(weights).hexdigest()}
+
+
+def load_spectrogram_encoder(folder, about, device="cpu"):
+    """Read what `save_spectrogram_encoder` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is missing.
+    ValueError
+        If it is not the one that `about`, the entry in model.json, names.
+    """
+    path = folder / about["file"]
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; model.json beside it needs it.")
+    weights = path.read_bytes()
+    if hashlib.sha256(weights).hexdigest() != about["sha256"]:
+        raise ValueError(f"{path} was changed or damaged: its sha256 is not that of model.json.")
+    encoder = SpectrogramEncoder()
+    encoder.load_state_dict(safetensors.torch.load(weights))
+    return encoder.eval().to(device)

@@ -1,0 +1,152 @@
+"""Tables of a set of experiments: per seed, over seeds, and differences to a reference.
+
+All take the predictions of `experiments.run`, at clip level. The spread over seeds (sd) says what
+another split and initialisation would change; the intervals draw sources again and say what another
+choice of test sources would change, the trained networks being what they are. The intervals are not
+corrected for the number of comparisons: of many, one in twenty looks clear by luck.
+"""
+
+import numpy as np
+import pandas as pd
+
+from aqp_utils.evaluation.bootstrap import DRAW_METRICS, draw_counts, mean_over_seeds
+from aqp_utils.evaluation.metrics import clip_metrics, monotonicity
+
+TRIAL = ["experiment", "condition"]
+TAILS = (2.5, 97.5)  # percent, of a 95 % interval
+
+
+def per_seed(predictions):
+    """All metrics of every condition and seed.
+
+    Returns
+    -------
+    DataFrame
+        One row per experiment, condition and seed, with the columns of `clip_metrics`. Held-out
+        trials are judged on the held-out clips; monotonicity also takes their siblings.
+    """
+    rows = []
+    for (experiment, condition, seed), part in predictions.groupby([*TRIAL, "seed"], sort=False):
+        rows.append(
+            {"experiment": experiment, "condition": condition, "seed": seed}
+            | clip_metrics(part[part["judged"]])
+            | monotonicity(part)
+        )
+    return pd.DataFrame(rows)
+
+
+def summary(predictions, n, rng):
+    """Every condition over its seeds.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+    n : int
+        Bootstrap draws of sources.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    DataFrame
+        One row per experiment, condition and metric: mean and sd over seeds (NaN for one seed),
+        low and high (95 % interval of the mean), n_seeds, n_clips (of all seeds).
+    """
+    judged = predictions[predictions["judged"]]
+    spread = per_seed(predictions).groupby(TRIAL)[list(DRAW_METRICS)].std()
+    tables = []
+    for trial, part in judged.groupby(TRIAL, sort=False):
+        table = _intervals(mean_over_seeds(*_drawn(part, n, rng)), "mean")
+        table.insert(1, "sd", spread.loc[trial].reindex(table.index))
+        tables.append(_labelled(table, trial, part))
+    return pd.concat(tables, ignore_index=True)
+
+
+def as_rows(table, experiment, estimate="mean"):
+    """One experiment of a `summary` (or of `differences`) as `plots.intervals` takes it.
+
+    Returns
+    -------
+    dict
+        condition -> {metric -> {"value", "low", "high"}}; None where a number is undefined.
+    """
+    rows = {}
+    for row in table[table["experiment"] == experiment].to_dict("records"):
+        ends = {"value": row[estimate], "low": row["low"], "high": row["high"]}
+        entry = {name: None if pd.isna(number) else float(number) for name, number in ends.items()}
+        rows.setdefault(row["condition"], {})[row["metric"]] = entry
+    return rows
+
+
+def differences(predictions, reference, n, rng):
+    """Every condition against one reference, on the clips and seeds that both have tested.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+    reference : tuple of str
+        (experiment, condition).
+    n : int
+        Bootstrap draws of sources, the same for both sides of a pair.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    DataFrame
+        One row per experiment, condition and metric: difference (condition minus reference,
+        mean over seeds), low, high (95 % interval), clear (the interval excludes 0), n_seeds,
+        n_clips.
+
+    Raises
+    ------
+    ValueError
+        If the reference is not among the predictions, or shares no clip with a condition.
+    """
+    judged = predictions[predictions["judged"]]
+    trials = dict(list(judged.groupby(TRIAL, sort=False)))
+    if tuple(reference) not in trials:
+        known = "; ".join(" / ".join(trial) for trial in trials)
+        raise ValueError(f"{' / '.join(reference)} is not among the conditions: {known}.")
+    base = trials.pop(tuple(reference))
+    tables = []
+    for trial, part in trials.items():
+        first, second = _paired(part, base, trial)
+        first, counts = _drawn(first, n, rng)
+        second = second.assign(group=first["group"].to_numpy())
+        draws = mean_over_seeds(first, counts) - mean_over_seeds(second, counts)
+        table = _intervals(draws, "difference")
+        table["clear"] = (table["low"] > 0) | (table["high"] < 0)
+        tables.append(_labelled(table, trial, first))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _paired(part, base, trial):
+    """Rows of both tables for the seeds and clips that both have, in one order."""
+    first, second = (table.set_index(["seed", "clip"]) for table in (part, base))
+    common = first.index.intersection(second.index, sort=False)
+    if len(common) == 0:
+        raise ValueError(f"{' / '.join(trial)} was tested on no clip of the reference.")
+    return first.loc[common].reset_index(), second.loc[common].reset_index()
+
+
+def _drawn(part, n, rng):
+    group, sources = pd.factorize(part["source"])
+    return part.assign(group=group), draw_counts(len(sources), n, rng)
+
+
+def _intervals(draws, estimate):
+    """Row 0 of the draws is the estimate itself; the others give its interval."""
+    rows = []
+    for name in draws:
+        values = draws[name].to_numpy()
+        drawn = values[1:][np.isfinite(values[1:])]
+        low, high = np.percentile(drawn, TAILS) if len(drawn) else (np.nan, np.nan)
+        rows.append({estimate: values[0], "low": low, "high": high})
+    return pd.DataFrame(rows, index=pd.Index(draws.columns, name="metric"))
+
+
+def _labelled(table, trial, part):
+    table = table.reset_index()
+    table["n_seeds"], table["n_clips"] = part["seed"].nunique(), len(part)
+    for position, (name, value) in enumerate(zip(TRIAL, trial, strict=True)):
+        table.insert(position, name, value)
+    return table

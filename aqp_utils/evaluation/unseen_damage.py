@@ -1,0 +1,269 @@
+"""Damage and sounds that no training clip had: other noise colours, codecs, the other family.
+
+For codecs and coloured noise on tones nobody has measured a score, so only the order can be
+judged: a source damaged more must score lower. White noise, which is trained on, stands beside
+them.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs, set_level_dbfs
+from aqp_utils.core.randomness import rng_for
+from aqp_utils.data.clips import make_clean, make_degraded, plan_degraded
+from aqp_utils.data.extraction import embeddings_of, features_of
+from aqp_utils.data.labels import pseudo_pesq
+from aqp_utils.data.split import TEST, TRAIN, grouped_split
+from aqp_utils.degradations.codecs import through_codec
+from aqp_utils.degradations.degrade import KINDS, add_noise
+from aqp_utils.degradations.noise import add_coloured_noise
+from aqp_utils.evaluation.bootstrap import bootstrap_interval
+from aqp_utils.evaluation.experiments import UNUSED, select_inputs, train_and_predict
+from aqp_utils.evaluation.metrics import spearman
+
+SEVERITIES = (1, 2, 3)
+
+
+# --- other damage --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class UnseenDamage:
+    """A damage: its function (audio, parameter, rng) and the steps it is tried at.
+
+    Attributes
+    ----------
+    apply : callable
+    parameter, unit : str
+    steps : tuple of float
+        Mild to severe.
+    """
+
+    apply: callable
+    parameter: str
+    unit: str
+    steps: tuple
+
+
+_SNRS_DB = (50.0, 40.0, 30.0, 20.0, 10.0)
+
+
+def _noise(exponent):
+    return UnseenDamage(partial(add_coloured_noise, exponent=exponent), "SNR", "dB", _SNRS_DB)
+
+
+def _codec(name, steps_kbps):
+    return UnseenDamage(
+        lambda audio, kbps, rng: through_codec(audio, name, kbps), "bit rate", "kbit/s", steps_kbps
+    )
+
+
+TRAINED_ON = "white noise (trained on)"
+DAMAGES = {
+    TRAINED_ON: UnseenDamage(add_noise, "SNR", "dB", _SNRS_DB),
+    "pink noise": _noise(1),
+    "brown noise": _noise(2),
+    "blue noise": _noise(-1),
+    "MP3": _codec("mp3", (64.0, 32.0, 24.0, 16.0, 8.0)),
+    "Opus": _codec("opus", (64.0, 32.0, 24.0, 12.0, 6.0)),
+}
+REFERENCE = "white-noise label"
+
+
+def unseen_predictions(predictor, clips, seed=0, damages=DAMAGES):
+    """Score clean sources under every damage at every step, back at the level of the source.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    clips : dict
+        Source (int) -> clean audio, shape (n,), 16 kHz.
+    seed : int
+        One stream of noise per source and damage: the steps differ in level alone.
+    damages : dict
+        Name -> UnseenDamage.
+
+    Returns
+    -------
+    DataFrame
+        source, damage, parameter, unit, step (0 the mildest), predicted_score, predicted_quality,
+        and "white-noise label": for white and pink noise, the label of white noise at this SNR; for
+        pink a rough reference only, as its colour hides elsewhere.
+    """
+    rows = []
+    for position, (name, damage) in enumerate(damages.items()):
+        for source, audio in clips.items():
+            audio = np.asarray(audio, dtype=np.float64)
+            for step, parameter in enumerate(damage.steps):
+                rng = rng_for(seed, "degrade", source, len(KINDS) + position)
+                damaged = set_level_dbfs(damage.apply(audio, parameter, rng), rms_dbfs(audio))
+                result = predictor(damaged, SAMPLE_RATE)
+                rows.append(
+                    {
+                        "source": source,
+                        "damage": name,
+                        "parameter": parameter,
+                        "unit": damage.unit,
+                        "step": step,
+                        "predicted_score": result.score,
+                        "predicted_quality": result.quality,
+                        REFERENCE: _reference(name, parameter),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _reference(name, parameter):
+    return pseudo_pesq("noise", parameter) if name in (TRAINED_ON, "pink noise") else np.nan
+
+
+def _order(table):
+    """Order of the steps of each source, then the mean over sources."""
+    scores = table.pivot(index="source", columns="step", values="predicted_score").to_numpy()
+    mild, severe = np.triu_indices(scores.shape[1], k=1)
+    steps = np.arange(scores.shape[1])
+    rho = [spearman(-steps, row) for row in scores]
+    return {
+        "spearman": np.mean(np.nan_to_num(rho)),  # one score for all steps has no order: 0
+        "pairs_in_order": np.mean(scores[:, mild] > scores[:, severe]),
+    }
+
+
+def unseen_order(table, n_draws, rng):
+    """How far the scores follow each damage.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `unseen_predictions`.
+    n_draws : int
+        Bootstrap draws of sources.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    DataFrame, one row per damage
+        damage, n_sources; spearman (ρ of score and mildness per source, mean; 0 where all steps
+        score the same) and pairs_in_order (share of pairs of steps; ties are not), each with _low
+        and _high (95 % interval over sources); mildest and severest (mean score at the ends);
+        reference_error (mean of score minus white-noise label, NaN where there is none).
+    """
+    rows = []
+    for damage, part in table.groupby("damage", sort=False):
+        intervals = bootstrap_interval(_order, part, "source", n_draws, rng)
+        ends = part.groupby("step")["predicted_score"].mean()
+        row = {"damage": damage, "n_sources": part["source"].nunique()}
+        for name, entry in intervals.iterrows():
+            row |= {name: entry.estimate, f"{name}_low": entry.low, f"{name}_high": entry.high}
+        row |= {"mildest": ends.iloc[0], "severest": ends.iloc[-1]}
+        row["reference_error"] = (part["predicted_score"] - part[REFERENCE]).mean()
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+# --- the other family ----------------------------------------------------------------------------
+
+
+def make_family(
+    family, n_sources, duration_s, encoder, feature_set, checkpoints, seed, label="pseudo_pesq"
+):
+    """A small study of one family: clips, labels and features; only the checkpoints stay.
+
+    Parameters
+    ----------
+    family : str
+        "tones" or "speech".
+    n_sources : int
+        Each is damaged by one kind at three severities.
+    duration_s : float
+    encoder : Encoder
+    feature_set : str
+        "psychoacoustic" or "classic".
+    checkpoints : Path
+        `Stage.checkpoints`: what was computed before is read from there.
+    seed : int
+    label : str
+        As `dataset.make_degraded`: that of the run which this family is compared with.
+
+    Returns
+    -------
+    features : dict of ndarray
+        embedding and `feature_set`, as in features.npz.
+    clips : DataFrame
+        As the table of 02_degraded.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        clean_folder, folder = (Path(folder) / name for name in ("01_clean", "02_degraded"))
+        clean = make_clean(clean_folder, n_sources, family, duration_s, seed)
+        plan = plan_degraded(clean, KINDS, SEVERITIES)
+        clips = make_degraded(folder, plan, label, seed)
+        files = [folder / file for file in clips["file"]]
+        features = {
+            feature_set: features_of(files, feature_set, checkpoints, f"{family}: features"),
+            "embedding": embeddings_of(files, encoder, checkpoints, label=f"{family}: embedding")[
+                0
+            ],
+        }
+    return features, clips
+
+
+def cross_family(families, inputs, training, seeds):
+    """Train on each family and test on all of them.
+
+    Both learn from as many sources per kind as the smaller family has, and both are tested on the
+    same clips of a family, so that rows of one tested family differ in the training alone.
+
+    Parameters
+    ----------
+    families : dict
+        Name -> (features, clips), from `make_family` or from the arrays and table of a run.
+    inputs : str
+        As `experiments.Trial.inputs`.
+    training : experiments.Training
+    seeds : iterable of int
+
+    Returns
+    -------
+    DataFrame
+        As `experiments.run`: experiment "family", condition "tones → speech" (trained → tested),
+        seed, judged, then the columns of `prediction_table`, and n_train (clips).
+    """
+    arrays, clips = _side_by_side(families, inputs)
+    tables = []
+    for seed in seeds:
+        own = pd.Series(index=clips.index, dtype=object)
+        for _, part in clips.groupby("family", sort=False):
+            own[part.index] = grouped_split(part, training.test_share, seed)
+        for trained in families:
+            is_trained = clips["family"] == trained
+            parts = np.where(own == TEST, TEST, np.where(is_trained, TRAIN, UNUSED))
+            table = train_and_predict(arrays, clips, parts, training, seed)
+            table["condition"] = trained + " → " + table["family"]
+            tables.append(table.assign(seed=seed, n_train=int(np.sum(parts == TRAIN))))
+    return pd.concat(tables, ignore_index=True).assign(experiment="family", judged=True)
+
+
+def _side_by_side(families, inputs):
+    """Inputs (n, n_inputs) and clips of all families, the same number of sources per kind."""
+    counts = [
+        clips.groupby("kind")["source"].nunique().rename(name)
+        for name, (_, clips) in families.items()
+    ]
+    n_sources = pd.concat(counts, axis=1).min(
+        axis=1, skipna=False
+    )  # NaN, so none, of a kind that one lacks
+    arrays, tables, first_source = [], [], 0
+    for name, (features, clips) in families.items():
+        clips = clips.reset_index(drop=True)
+        rank = clips.groupby("kind")["source"].rank(method="dense")
+        taken = (rank <= clips["kind"].map(n_sources)).to_numpy()
+        arrays.append(select_inputs(features, clips, inputs)[taken])
+        table = clips[taken].assign(family=name, source=clips["source"][taken] + first_source)
+        first_source = table["source"].max() + 1
+        tables.append(table)
+    return np.concatenate(arrays), pd.concat(tables, ignore_index=True)

@@ -1,0 +1,381 @@
+"""Score recordings with a trained model: load once, then a waveform, a file or a folder.
+
+A recording is cut into equal parts, as near as can be to the length of the clips of training (so
+between two thirds and one and a half of it, or all of a shorter recording); its score and class
+probabilities are the means over the parts. Parts 40 dB below the loudest are pauses and left out.
+The curve is made of windows of training length, one every second; the score does not depend on it.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from aqp_utils.core.audio import (
+    ACTIVE_RANGE_DB,
+    SAMPLE_RATE,
+    level_of_training,
+    rms_dbfs,
+    without_silent_ends,
+)
+from aqp_utils.core.scale import CLASSES
+from aqp_utils.encoders.spectrogram import load_spectrogram_encoder
+from aqp_utils.encoders.wav2vec2 import load_encoder
+from aqp_utils.features.sets import FEATURE_SETS, feature_names
+from aqp_utils.model import conformal
+from aqp_utils.model.saved import DESCRIPTION, load_model
+from aqp_utils.predict import familiarity, shipped
+from aqp_utils.recordings.folders import find_recordings
+from aqp_utils.recordings.reading import RecordingError, from_waveform
+from aqp_utils.recordings.second_process import read_all
+
+CLIP_S = 3.0  # length of the training clips where model.json does not say
+CURVE_HOP_S = 1.0
+WINDOWS_AT_ONCE = 16  # bounds memory on long recordings
+
+SCORE_COLUMNS = ["score", "score_low", "score_high"]
+TABLE_COLUMNS = [
+    "file",
+    "quality",
+    *(f"p_{name}" for name in CLASSES),
+    *SCORE_COLUMNS,
+    "duration_s",
+    "domain_warning",
+    "notes",
+    "error",
+]
+
+
+@dataclass(frozen=True)
+class QualityScore:
+    """What the predictor says about one recording.
+
+    Attributes
+    ----------
+    quality : str
+        The most probable class: "low", "medium" or "high".
+    probabilities : dict
+        Class -> probability.
+    score : float
+        1.0 (bad) to 4.5 (untouched).
+    interval : tuple of float, or None
+        Low and high end; None if the model carries no calibration, for an interval is measured or
+        not given.
+    duration_s : float
+    curve : DataFrame or None
+        start_s, end_s and score of each window (NaN in pauses).
+    domain : list of str
+        In what way the recording is unlike the training clips; empty if it is not.
+    notes : list of str
+        What was done to it.
+    """
+
+    quality: str
+    probabilities: dict
+    score: float
+    interval: tuple | None
+    duration_s: float
+    curve: pd.DataFrame | None = None
+    domain: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+
+    def row(self):
+        """One row of the table of `Predictor.files`, as a dict."""
+        low, high = self.interval or (np.nan, np.nan)
+        return {
+            "quality": self.quality,
+            **{f"p_{name}": value for name, value in self.probabilities.items()},
+            **dict(zip(SCORE_COLUMNS, (self.score, low, high), strict=True)),
+            "duration_s": self.duration_s,
+            "domain_warning": "; ".join(self.domain),
+            "notes": "; ".join(self.notes),
+            "error": "",
+        }
+
+
+class Predictor:
+    """A trained model with its encoder; made by `Predictor.load`.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the model came from.
+    model : QualityModel
+    encoder : Encoder
+    spectrogram : SpectrogramEncoder or None
+        A second encoder that some models bring along.
+    clip_s : float
+        Length of a window (s).
+    level : float or None
+        Coverage of the intervals.
+    """
+
+    def __init__(self, folder, model, encoder, spectrogram=None):
+        self.folder, self.model = folder, model
+        self.encoder, self.spectrogram = encoder, spectrogram
+        self.clip_s = float(model.about.get("clip_s", CLIP_S))
+        self.calibration = model.about.get("calibration")
+        self.level = self.calibration["level"] if self.calibration else None
+        self.feature_set = model.about["feature_set"]
+        self.feature_names = feature_names(self.feature_set)
+        self._features = FEATURE_SETS[self.feature_set][1]
+        self._beside = ThreadPoolExecutor(1)  # features while PyTorch embeds
+
+    @classmethod
+    def load(cls, model=None, device="auto"):
+        """Load a model and the encoder it was trained with.
+
+        Parameters
+        ----------
+        model : path, optional
+            Folder with model.json and model.safetensors, or a run folder; default: the predictor
+            that ships with this package.
+        device : str
+            Where the encoder runs: "auto", "cpu" or "cuda".
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no model.
+        ValueError
+            If the model is damaged, or its encoder is not the one it was trained with.
+        """
+        folder = _model_folder(model)
+        loaded = load_model(folder)
+        for entry in ("encoder", "feature_set"):
+            if entry not in loaded.about:
+                raise ValueError(
+                    f"{folder / DESCRIPTION} does not say its {entry}: train the model again."
+                )
+        encoder = _encoder_of(folder, loaded.about["encoder"], device)
+        if "spectrogram" not in loaded.about:
+            return cls(folder, loaded, encoder)
+        own = load_spectrogram_encoder(folder, loaded.about["spectrogram"], encoder.device)
+        return cls(folder, loaded, encoder, own)
+
+    def __call__(self, waveform, sample_rate, curve=False):
+        """Score audio in memory.
+
+        Parameters
+        ----------
+        waveform : array_like, shape (n,) or (n, channels)
+            Floats with full scale 1.0, or integers.
+        sample_rate : int
+            Hz; any.
+        curve : bool
+            Whether to score every second too.
+
+        Returns
+        -------
+        QualityScore
+
+        Raises
+        ------
+        RecordingError
+            If this is nothing to score: too short, no signal, not finite …
+        """
+        return self.score(from_waveform(waveform, sample_rate), curve)
+
+    def files(self, paths, progress=True, curve=False):
+        """Score files, and all recordings in folders.
+
+        Parameters
+        ----------
+        paths : path or iterable of paths
+        progress : bool
+            Show a bar.
+        curve : bool
+            Add the column curve: per recording a list of [start_s, score].
+
+        Returns
+        -------
+        DataFrame, one row per recording
+            file, quality, p_low, p_medium, p_high, score, score_low, score_high (NaN without
+            calibration), duration_s, domain_warning, notes, error. A recording that cannot be
+            scored has its sentence under error and nothing else. A file named twice is scored
+            once; `attrs["duplicates"]` lists such files.
+        """
+        found = find_recordings(paths)
+        results = tqdm(
+            zip(found.files, read_all(found.files), strict=True),
+            total=len(found.files),
+            desc="scoring",
+            unit="file",
+            disable=not progress,
+        )
+        rows = [self._row(path, recording, curve) for path, recording in results]
+        rows += [{"file": str(path), "error": why} for path, why in found.problems.items()]
+        table = pd.DataFrame(rows, columns=TABLE_COLUMNS + ["curve"] * curve)
+        texts = ["quality", "domain_warning", "notes", "error"]
+        table = table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
+        table.attrs["duplicates"] = [str(path) for path in found.duplicates]
+        return table
+
+    def score(self, recording, curve=False):
+        """Score a `Recording`; see `__call__`."""
+        audio, length = level_of_training(recording.audio), round(self.clip_s * SAMPLE_RATE)
+        parts = list(_parts(without_silent_ends(audio), length).values())
+        levels_dbfs = [rms_dbfs(part) for part in parts]
+        floor_dbfs = max(levels_dbfs) - ACTIVE_RANGE_DB
+        parts = [p for p, level in zip(parts, levels_dbfs, strict=True) if level >= floor_dbfs]
+        inputs = self.inputs(parts)
+        prediction = self.model.predict(inputs)
+        score = float(prediction.score.mean())
+        probabilities = prediction.probabilities.mean(axis=0)
+        notes, outside = self._remarks(recording, inputs.mean(axis=0))
+        if pauses := len(levels_dbfs) - len(parts):
+            notes.append(f"{pauses} of {len(levels_dbfs)} parts are pauses and left out")
+        return QualityScore(
+            quality=CLASSES[int(probabilities.argmax())],
+            probabilities=dict(zip(CLASSES, map(float, probabilities), strict=True)),
+            score=score,
+            interval=conformal.interval(self.calibration, score) if self.calibration else None,
+            duration_s=recording.duration_s,
+            curve=self._curve(_every_second(audio, length), floor_dbfs) if curve else None,
+            domain=outside,
+            notes=notes,
+        )
+
+    def _curve(self, windows, floor_dbfs):
+        """Start, end and score of windows (start -> audio); NaN in those below `floor_dbfs`."""
+        starts, windows = list(windows), list(windows.values())
+        table = pd.DataFrame(
+            {
+                "start_s": [start / SAMPLE_RATE for start in starts],
+                "end_s": [
+                    (start + len(x)) / SAMPLE_RATE for start, x in zip(starts, windows, strict=True)
+                ],
+                "score": np.nan,
+            }
+        )
+        sounding = np.array([rms_dbfs(window) >= floor_dbfs for window in windows])
+        if sounding.any():
+            heard = [windows[i] for i in np.flatnonzero(sounding)]
+            table.loc[sounding, "score"] = self.model.predict(self.inputs(heard)).score
+        return table
+
+    def _row(self, path, recording, curve):
+        try:
+            if isinstance(recording, RecordingError):
+                raise recording
+            result = self.score(recording, curve)
+        except ValueError as error:  # a RecordingError, or what features and encoder refuse
+            sentence = str(error)
+            named = sentence if sentence.startswith(str(path)) else f"{path}: {sentence}"
+            return {"file": str(path), "error": named}
+        row = {"file": str(path), **result.row()}
+        if curve:
+            points = result.curve[["start_s", "score"]].astype(object)
+            row["curve"] = points.where(points.notna(), None).to_numpy().tolist()
+        return row
+
+    def inputs(self, windows):
+        """What the network is given of each window.
+
+        Parameters
+        ----------
+        windows : list of ndarray, each shape (n_i,)
+            16 kHz, at the level of training.
+
+        Returns
+        -------
+        ndarray, shape (len(windows), n_inputs)
+            The features first, then the embeddings; not standardised.
+        """
+        parts = []
+        for start in range(0, len(windows), WINDOWS_AT_ONCE):
+            part = windows[start : start + WINDOWS_AT_ONCE]
+            features = self._beside.submit(lambda part=part: [self._features(x) for x in part])
+            embedded = [self.encoder.embed(part)]
+            if self.spectrogram is not None:
+                embedded.append(self.spectrogram.embed(part))
+            parts.append(np.hstack([np.array(features.result()), *embedded]))
+        return np.concatenate(parts)
+
+    def _remarks(self, recording, inputs):
+        n_features = len(self.feature_names)
+        z, far = familiarity.distances(inputs, self.model.mean, self.model.scale, n_features)
+        outside = familiarity.domain_warnings(z, far, self.feature_names)
+        mean, scale = self.model.mean[n_features:], self.model.scale[n_features:]
+        detector = self.model.about.get("speech")
+        outside += familiarity.speech_warnings(inputs[n_features:], mean, scale, detector)
+        return list(recording.notes), outside + familiarity.recording_warnings(
+            recording, self.clip_s
+        )
+
+
+def _model_folder(model):
+    if model is None:
+        if not (shipped.FOLDER / DESCRIPTION).is_file():
+            raise FileNotFoundError(
+                f"the predictor that ships is missing from {shipped.FOLDER}: install the package "
+                "again, or name one that a run has trained, e.g. --model outputs/run/04_model (in "
+                "Python: Predictor.load('outputs/run/04_model'))."
+            )
+        return shipped.FOLDER
+    folder = Path(model)
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"{folder} does not exist; a model is a folder with {DESCRIPTION}, such as "
+            "outputs/run/04_model."
+        )
+    inside = [folder / "04_model", folder / "06_field" / "predictor"]
+    return next((path for path in inside if (path / DESCRIPTION).is_file()), folder)
+
+
+def _encoder_of(folder, about, device):
+    """The encoder that the model names, from the model's own folder if it brings one along."""
+    own = folder / "encoder"
+    name = str(own) if (own / "config.json").is_file() else about["name"]
+    encoder = load_encoder(
+        name, about["layer"], about["pooling"], device, hidden_size=None, verbose=False
+    )
+    if encoder.weights_sha256 != about["weights_sha256"]:
+        raise ValueError(
+            f"{folder}: this model was trained with the encoder {about['name']}, weights "
+            f"{about['weights_sha256'][:12]}; here {name} has weights "
+            f"{encoder.weights_sha256[:12]}. Scores would mean nothing: restore the encoder or "
+            "train again from 03_features."
+        )
+    return encoder
+
+
+def _parts(audio, length):
+    """Cut `audio` into equal parts nearest to `length` samples: start -> part.
+
+    The remainder of the division, less than a sample per part, is not heard.
+    """
+    n_parts = max(1, round(len(audio) / length))
+    size = len(audio) // n_parts
+    return {start: audio[start : start + size] for start in range(0, n_parts * size, size)}
+
+
+def _every_second(audio, length):
+    """Windows of `length` samples (or all of a shorter `audio`), one a second: start -> window."""
+    hop = round(CURVE_HOP_S * SAMPLE_RATE)
+    last = max(0, len(audio) - length)
+    return {start: audio[start : start + length] for start in range(0, last + 1, hop)}
+
+
+def find_predictor(out=None):
+    """The model of a run, or else the one that ships with the package.
+
+    Parameters
+    ----------
+    out : path, optional
+        Run folder; without a model in it, or without a folder, it is the one that ships.
+
+    Returns
+    -------
+    predictor : Predictor or None
+    problem : str or None
+        Why there is none, in one sentence.
+    """
+    trained = out is not None and (Path(out) / "04_model" / DESCRIPTION).is_file()
+    try:
+        return Predictor.load(out if trained else None), None
+    except (OSError, ValueError) as error:
+        return None, f"No model to score with: {error}"

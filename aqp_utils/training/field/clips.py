@@ -1,0 +1,175 @@
+"""The clips of the `field` training: recorded sources, damaged versions, measured labels.
+
+Each source is kept clean and in damaged versions of it. What a version is worth is measured:
+P.862.2 against its own source. The clips are made in shards, on all cores; a shard that is there is
+kept, so an interrupted run goes on.
+"""
+
+import hashlib
+import json
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GroupShuffleSplit
+from tqdm import tqdm
+
+from aqp_utils.core.files import atomic
+from aqp_utils.core.scale import class_of_score, to_scale
+from aqp_utils.degradations.catalogue import ALL_DAMAGES, DAMAGES
+from aqp_utils.runs.code import code_behind
+from aqp_utils.training.field.recipe import PARTS, make_source
+from aqp_utils.training.field.sources import shares
+
+SOURCES_PER_SHARD = 10
+HELD_OUT_SHARE = 0.1  # of the speakers, for validation and for the test, each
+
+
+@dataclass
+class FieldClips:
+    """Clips in memory.
+
+    Attributes
+    ----------
+    audio : ndarray of int16, shape (n, samples)
+        Each scaled to the same peak; the encoder normalises its input.
+    features : ndarray, shape (n, 19)
+        At the level of training.
+    table : DataFrame, n rows
+        source, version, family, speaker, history (JSON list of damages), kind ("clean", the family
+        of the one damage, or "several"), p862_2, score, quality, part, and the recording conditions
+        of the source.
+    left_out : int
+        Clips without a label: P.862.2 found no utterance in them.
+    """
+
+    audio: np.ndarray
+    features: np.ndarray
+    table: pd.DataFrame
+    left_out: int
+
+
+_FAMILY = {damage.name: damage.family for damage in ALL_DAMAGES}
+
+
+def make_shard(path, seed, sources, duration_s):
+    """Make the clips of some `sources` and keep them in one compressed file, whole or absent."""
+    made = [make_source(seed, source, duration_s) for source in sources]
+    audio, features, rows = zip(*made, strict=True)
+    table = json.dumps([row for part in rows for row in part])
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, audio=np.concatenate(audio), features=np.concatenate(features), table=table)
+
+
+def make_clips(folder, n_sources, duration_s, seed, processes):
+    """Make all clips in `folder`, those of finished shards excepted.
+
+    Parameters
+    ----------
+    folder : Path
+    n_sources : int
+        Each gives `field_recipe.VERSIONS` clips.
+    duration_s : float
+    seed : int
+    processes : int
+
+    Returns
+    -------
+    list of Path
+        The shards, in order.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If the package pesq is not installed: the labels are measured with it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = {}
+    for first in range(0, n_sources, SOURCES_PER_SHARD):
+        sources = range(first, min(first + SOURCES_PER_SHARD, n_sources))
+        shards[folder / f"sources_{first:06d}_to_{sources[-1]:06d}.npz"] = sources
+    missing = {path: sources for path, sources in shards.items() if not path.exists()}
+    if len(missing) < len(shards):
+        print(f"clips: resuming: {len(shards) - len(missing)} of {len(shards)} shards", flush=True)
+    with (
+        ProcessPoolExecutor(processes) as pool,
+        tqdm(total=len(missing), desc="sources", unit="shard", mininterval=2) as progress,
+    ):
+        jobs = [
+            pool.submit(make_shard, path, seed, sources, duration_s)
+            for path, sources in missing.items()
+        ]
+        for job in as_completed(jobs):
+            job.result()
+            progress.update()
+    return list(shards)
+
+
+def load_clips(shards, seed):
+    """Read shards, leave out clips without a label, and split by speaker.
+
+    Parameters
+    ----------
+    shards : list of Path
+    seed : int
+        Of the split.
+
+    Returns
+    -------
+    FieldClips
+    """
+    audio, features, tables = [], [], []
+    for path in shards:
+        with np.load(path) as shard:
+            audio.append(shard["audio"])
+            features.append(shard["features"])
+            tables.append(pd.DataFrame(json.loads(str(shard["table"]))))
+    table = pd.concat(tables, ignore_index=True)
+    labelled = table["p862_2"].notna().to_numpy()
+    table = table[labelled].reset_index(drop=True)
+    table["score"] = to_scale(table["p862_2"])
+    table["quality"] = class_of_score(table["score"])
+    table["kind"] = [kind_of(json.loads(history)) for history in table["history"]]
+    if set(table["part"]) != set(PARTS):  # a few sources: a part would stay empty
+        table["part"] = split_by_speaker(table, seed)
+    return FieldClips(
+        audio=np.concatenate(audio)[labelled],
+        features=np.concatenate(features)[labelled],
+        table=table,
+        left_out=int(np.sum(~labelled)),
+    )
+
+
+def kind_of(history):
+    """Name for what happened to a clip: "clean", the family of the only damage, or "several"."""
+    if len(history) == 1:
+        return _FAMILY[history[0]["name"]]
+    return "several" if history else "clean"
+
+
+def split_by_speaker(table, seed):
+    """Part of each clip: a voice is learned from, or stopped by, or tested on, never two of them.
+
+    Returns
+    -------
+    ndarray of str, shape (n,)
+    """
+    part = np.full(len(table), PARTS[0], dtype=object)
+    left = np.arange(len(table))
+    for number, name in enumerate(PARTS[1:]):
+        share = HELD_OUT_SHARE / (1 - number * HELD_OUT_SHARE)
+        split = GroupShuffleSplit(1, test_size=share, random_state=seed + number)
+        kept, held_out = next(split.split(left, groups=table["speaker"].to_numpy()[left]))
+        part[left[held_out]] = name
+        left = left[kept]
+    return part
+
+
+def key_of(seed, duration_s):
+    """Short name of a set of clips: settings, what can speak and code here, and the code itself.
+
+    Clips of an interrupted run are only taken up again if all of this is as it was.
+    """
+    about = [seed, duration_s, shares(), sorted(DAMAGES), code_behind("training.field.recipe")]
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
