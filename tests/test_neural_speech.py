@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from aqp_utils.sources import neural_speech
 from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.sources import neural_speech
 from aqp_utils.sources.neural_speech import (
     ENGINE_LANGUAGES,
     ENGINES,
