@@ -40,6 +40,7 @@ field: $(FIELD_READY)
 
 test: $(TEST_READY)
 	@$(BIN) -m ruff check .
+	@$(VENV)/bin/lint-imports
 	@$(BIN) -m pytest $(ARGS)
 
 $(RUN_READY):

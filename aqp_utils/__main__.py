@@ -2,6 +2,6 @@
 
 import sys
 
-from aqp_utils.cli import main
+from aqp_utils.commands.cli import main
 
 sys.exit(main())

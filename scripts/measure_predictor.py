@@ -25,15 +25,11 @@ sys.path.insert(0, str(ROOT))
 
 from aqp_utils.core.files import write_json  # noqa: E402
 from aqp_utils.core.scale import to_scale  # noqa: E402
-from aqp_utils.evaluation.agreement import evaluate  # noqa: E402
-from aqp_utils.evaluation.people import (  # noqa: E402
-    condition_level,
-    groups_of,
-    with_people,
-)
+from aqp_utils.evaluation.people import condition_level, groups_of, with_people  # noqa: E402
 from aqp_utils.predict import shipped  # noqa: E402
 from aqp_utils.predict.predictor import Predictor  # noqa: E402
 from aqp_utils.recordings.label_tables import read_labels  # noqa: E402
+from aqp_utils.views.report.agreement_page import evaluate  # noqa: E402
 
 DRAWS = 1000
 SHOWN = ["clips", "people", "label", "predicted", "bias", "bias_low", "bias_high"]

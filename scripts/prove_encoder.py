@@ -235,7 +235,7 @@ def time_side_by_side():
     """Seconds of audio per second, embedded and wav2vec2-base's shape, taking turns."""
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-    from aqp_utils.encoders.catalog import measure_speed
+    from aqp_utils.commands.encoders import measure_speed
     from aqp_utils.encoders.wav2vec2 import Encoder
 
     base = Encoder(Wav2Vec2Model(Wav2Vec2Config()), "base", "", "", 6, "mean", "cpu")

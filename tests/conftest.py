@@ -15,6 +15,6 @@ def fake_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def report_page(fake_run):
     """Path of the report of `fake_run`."""
-    from aqp_utils.report import write_report
+    from aqp_utils.views.report.page import write_report
 
     return write_report(fake_run / "05_report", fake_run)

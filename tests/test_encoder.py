@@ -23,8 +23,9 @@ from transformers import (
     WavLMModel,
 )
 
+from aqp_utils.commands.encoders import list_encoders
 from aqp_utils.encoders import catalog
-from aqp_utils.encoders.catalog import EncoderError, cached_weights, list_encoders
+from aqp_utils.encoders.catalog import EncoderError, cached_weights
 from aqp_utils.encoders.hub import random_encoder
 from aqp_utils.encoders.wav2vec2 import load_encoder, normalized
 

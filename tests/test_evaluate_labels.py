@@ -9,11 +9,12 @@ import pytest
 import soundfile as sf
 from tiny_predictor import RATE, save_predictor, voice_like
 
-from aqp_utils import evaluate_command
+from aqp_utils.commands import evaluate as evaluate_command
 from aqp_utils.evaluation import peers
-from aqp_utils.evaluation.agreement import OURS, by_condition, evaluate, measure, worst_clips
+from aqp_utils.evaluation.agreement import OURS, by_condition, measure, worst_clips
 from aqp_utils.predict.predictor import Predictor
 from aqp_utils.recordings.label_tables import read_labels
+from aqp_utils.views.report.agreement_page import evaluate
 
 N_CLIPS = 8
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils import pipeline
+from aqp_utils.commands import series as batch
 from aqp_utils.core.files import sha256
 from aqp_utils.predict.predictor import Predictor
 from aqp_utils.runs.notebooks import NOTEBOOKS, STUDY, declared_parameters
@@ -125,7 +125,7 @@ def test_links_to_other_notebooks_exist(book):
 
 def run_series(out, **given):
     stream = io.StringIO()
-    pipeline.run("smoke", given, out, root=ROOT, stream=stream)
+    batch.run("smoke", given, out, root=ROOT, stream=stream)
     return stream.getvalue()
 
 
@@ -209,7 +209,7 @@ def field_run(tmp_path_factory, offline):
     out = tmp_path_factory.mktemp("field") / "run"
     given = dict(N_SOURCES=50, DURATION_S=1.0, FIELD_EPOCHS=1, BOOTSTRAP=20)
     stream = io.StringIO()
-    pipeline.run("field", given, out, root=ROOT, stream=stream)
+    batch.run("field", given, out, root=ROOT, stream=stream)
     assert made(stream.getvalue()) == ["06_field"]
     return out
 
@@ -220,7 +220,7 @@ def test_the_field_notebook_leaves_a_predictor_that_predicts(field_run):
     assert 1 <= result.interval[0] <= result.score <= result.interval[1] <= 4.5
     card = json.loads((field_run / "06_field" / "predictor" / "card.json").read_text())
     assert card["clips"] + card["left_out"] == 250
-    assert "PCC" in pipeline.headline(field_run / "06_field" / "metrics.json")
+    assert "PCC" in batch.headline(field_run / "06_field" / "metrics.json")
 
 
 def test_the_field_notebook_has_pictures_and_leaves_no_checkpoints(field_run):

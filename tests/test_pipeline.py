@@ -14,9 +14,9 @@ import nbformat
 import psutil
 import pytest
 
-from aqp_utils import cli, execution, pipeline
+from aqp_utils.commands import cli, execution, series
+from aqp_utils.commands.execution import NotebookError, Relay
 from aqp_utils.core import package
-from aqp_utils.execution import NotebookError, Relay
 from aqp_utils.runs import code, notebooks, parameters
 from aqp_utils.runs.lock import RunError
 
@@ -39,7 +39,7 @@ def root(tmp_path, monkeypatch):
 def run(root, **settings):
     """Run the series; return what was printed."""
     stream = io.StringIO()
-    pipeline.run(root=root, stream=stream, **settings)
+    series.run(root=root, stream=stream, **settings)
     return stream.getvalue()
 
 
@@ -141,25 +141,25 @@ def test_nothing_is_touched_when_a_parameter_is_wrong(root):
 def test_the_notebooks_own_values_hold_where_nothing_is_given(root):
     path = root / "notebooks" / "04_train.ipynb"
     path.write_text(path.read_text().replace("EPOCHS = 40", "EPOCHS = 41"))
-    tasks = pipeline.plan(root, root / "o", {})
+    tasks = series.plan(root, root / "o", {})
     assert tasks[3].values["EPOCHS"] == 41 and "EPOCHS" not in tasks[3].injected
     path.write_text(path.read_text().replace("EPOCHS = 41", "EPOCHS = 0"))
     with pytest.raises(ValueError, match="EPOCHS = 0"):
-        pipeline.plan(root, root / "o", {})
+        series.plan(root, root / "o", {})
 
 
 def test_a_disk_that_is_too_small_is_named_before_work(root, monkeypatch):
     usage = namedtuple("usage", "free")(1_000_000)
-    monkeypatch.setattr(pipeline.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(series.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(OSError, match="needs about .* MB, 1 MB are free"):
         run(root)
 
 
 def test_measured_labels_need_pesq(root, monkeypatch):
-    monkeypatch.setattr(pipeline.importlib.util, "find_spec", lambda _: None)
-    task = pipeline.Task("02_degraded", None, root, {"LABEL": "measured"}, {})
+    monkeypatch.setattr(series.importlib.util, "find_spec", lambda _: None)
+    task = series.Task("02_degraded", None, root, {"LABEL": "measured"}, {})
     with pytest.raises(ValueError, match="LABEL = 'measured' needs the package pesq"):
-        pipeline.check_possible([task])
+        series.check_possible([task])
 
 
 def start_series(root, out):
@@ -243,7 +243,7 @@ def test_help_is_there_without_the_heavy_imports():
     heavy = "{'torch', 'numpy', 'papermill', 'pandas'}"
     code = f"""
 import sys
-from aqp_utils.cli import main
+from aqp_utils.commands.cli import main
 main(['--help'])
 assert not {heavy} & set(sys.modules)
 """

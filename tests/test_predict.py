@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 from tiny_predictor import RATE, save_predictor, voice_like
 
-from aqp_utils import predict_command
+from aqp_utils.commands import predict
 from aqp_utils.features.sets import FEATURE_SETS
 from aqp_utils.model.conformal import interval, residual_quantiles, widening
 from aqp_utils.predict import familiarity, shipped
@@ -54,8 +54,8 @@ def recordings(tmp_path):
 
 def command(*words):
     parser = argparse.ArgumentParser()
-    predict_command.add_arguments(parser)
-    return predict_command.run(parser.parse_args([str(word) for word in words]))
+    predict.add_arguments(parser)
+    return predict.run(parser.parse_args([str(word) for word in words]))
 
 
 # --- scores --------------------------------------------------------------------------------------
@@ -349,7 +349,7 @@ def test_only_bad_recordings_still_give_a_csv(folder, recordings, tmp_path):
 
 def test_help_does_not_wait_for_pytorch():
     code = (
-        "import sys, argparse, aqp_utils.predict_command as c\n"
+        "import sys, argparse, aqp_utils.commands.predict as c\n"
         "c.add_arguments(argparse.ArgumentParser())\n"
         "assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
     )

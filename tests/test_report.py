@@ -12,10 +12,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from aqp_utils import report_checks, report_view
 from aqp_utils.core.text import number
-from aqp_utils.report import packed_png, write_report
 from aqp_utils.views import plots
+from aqp_utils.views.report import checks, content
+from aqp_utils.views.report.page import packed_png, write_report
 from aqp_utils.views.text import parameter_text
 
 
@@ -73,7 +73,7 @@ def test_headline_numbers_are_those_of_the_metrics(report_page, fake_run):
 
 def test_controls_levels_and_order_are_tables_on_the_page(report_page, fake_run):
     metrics = json.loads(text(fake_run / "05_report" / "metrics.json"))
-    tables = report_checks.check_tables(metrics)
+    tables = checks.check_tables(metrics)
     assert [t.title for t in tables] == ["Controls", "Two levels", "Order and probabilities"]
     assert tables[0].rows[0] == ["labels shuffled", "−0.02", "−0.08 to 0.04", "0"]
     conditions, own = tables[1].rows[1], metrics["condition_level"]
@@ -90,7 +90,7 @@ def test_controls_levels_and_order_are_tables_on_the_page(report_page, fake_run)
 
 
 def test_spread_over_seeds_is_a_table_where_known():
-    (table,) = report_checks.check_tables(
+    (table,) = checks.check_tables(
         {"score": {"pcc": 0.88}, "repeats": {"n_seeds": 5, "pcc": {"mean": 0.9, "sd": 0.02}}}
     )
     assert table.rows == [["PCC", "0.88", "0.90", "0.02"]]
@@ -103,10 +103,10 @@ def test_undefined_checks_show_a_dash():
         "controls": {"labels shuffled": undefined},
         "monotonicity": {"monotone": None, "monotone_pairs": None, "monotone_n": 0},
     }
-    controls, order = report_checks.check_tables(metrics)
+    controls, order = checks.check_tables(metrics)
     assert controls.rows == [["labels shuffled", "–", "–", "0"]]
     assert [row[1] for row in order.rows] == ["–", "–"]
-    assert report_checks.check_tables({}) == []
+    assert checks.check_tables({}) == []
 
 
 def test_every_test_clip_is_listed_and_no_training_clip(run):
@@ -249,13 +249,13 @@ def test_strength_in_words(kind, value, shown):
 
 def test_all_positions_lie_on_their_axis():
     entries = [{"value": 0.5, "low": 0.4, "high": 0.7}, {"value": 1.2, "low": 1.0, "high": 1.6}]
-    for name in report_view.METRICS:
+    for name in content.METRICS:
         bounded = [{k: v / 2 for k, v in e.items()} for e in entries] if name != "rmse" else entries
-        ends = report_view.axis(name, bounded)
+        ends = content.axis(name, bounded)
         for entry in bounded:
-            shown = report_view.estimate(entry, ends)
+            shown = content.estimate(entry, ends)
             assert 0 <= shown.low <= shown.at <= shown.high <= 100
 
 
 def test_negative_correlations_widen_the_axis():
-    assert report_view.axis("pcc", [{"value": -0.2, "low": -0.4, "high": 0.1}]) == (-1, 1.0)
+    assert content.axis("pcc", [{"value": -0.2, "low": -0.4, "high": 0.1}]) == (-1, 1.0)

@@ -14,11 +14,16 @@ import pytest
 import soundfile as sf
 from tiny_predictor import save_predictor, voice_like
 
-from aqp_utils import recorder, tone_lab, widgets, your_audio
 from aqp_utils.core.audio import read_wav
-from aqp_utils.explore import explorers
-from aqp_utils.feature_table import feature_tables
 from aqp_utils.predict.predictor import Predictor, find_predictor
+from aqp_utils.views import explorers
+from aqp_utils.views.explorers import page as explorer_page
+from aqp_utils.views.explorers import recorder
+from aqp_utils.views.explorers.feature_table import feature_tables
+from aqp_utils.views.explorers.page import explorer_tabs
+from aqp_utils.views.explorers.pair_picture import parameter_to_strength, strength_to_parameter
+from aqp_utils.views.explorers.tone_lab import DURATION_S, tone
+from aqp_utils.views.explorers.your_audio import uploaded
 from aqp_utils.views.text import feature_label
 
 
@@ -50,7 +55,7 @@ def table(fake_run):
 
 @pytest.fixture
 def explorer(fake_run, table):
-    return widgets.clip_explorer(fake_run / "02_degraded", table)
+    return explorers.clip_explorer(fake_run / "02_degraded", table)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +102,7 @@ def test_explorer_redraws_while_it_is_still_in_mind(explorer, kind):
 
 def test_the_score_of_a_clip_made_now_follows_its_picture(fake_run, table):
     seen = []
-    explorer = widgets.clip_explorer(
+    explorer = explorers.clip_explorer(
         fake_run / "02_degraded", table, lambda audio: seen.append(picture(explorer)) or ("low", 1)
     )
     assert seen == []  # the first clip has a prediction in the table
@@ -127,7 +132,7 @@ def test_severity_goes_back_to_the_clip_of_the_study(explorer):
 
 def test_updated_picture_equals_one_drawn_afresh(fake_run, table, explorer):
     controls(explorer)["source"].value = 2
-    fresh = widgets.clip_explorer(fake_run / "02_degraded", table[table.source == 2])
+    fresh = explorers.clip_explorer(fake_run / "02_degraded", table[table.source == 2])
     assert picture(explorer) == picture(fresh)
 
 
@@ -147,12 +152,12 @@ def test_a_kind_the_source_does_not_have_is_made(explorer, kind):
 @pytest.mark.parametrize("kind", ["noise", "clip", "lowpass", "reverb", "compression"])
 @pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
 def test_strength_and_parameter_are_inverse(kind, strength):
-    parameter = widgets._strength_to_parameter(kind, strength)
-    assert widgets._parameter_to_strength(kind, parameter) == pytest.approx(strength)
+    parameter = strength_to_parameter(kind, strength)
+    assert parameter_to_strength(kind, parameter) == pytest.approx(strength)
 
 
 def test_lab_stacks_degradations_and_moves_the_features(clip):
-    lab = widgets.degradation_lab({"a": clip}, feature_set="classic")
+    lab = explorers.degradation_lab({"a": clip}, feature_set="classic")
     assert page(lab).count("width:0.0%") == 19  # nothing is degraded, nothing has moved
     controls(lab)["noise"].value = 0.8
     one = page(lab)
@@ -163,15 +168,15 @@ def test_lab_stacks_degradations_and_moves_the_features(clip):
 
 
 def test_lab_shows_what_a_predictor_says(clip):
-    lab = widgets.degradation_lab({"a": clip}, lambda audio: ("high", 4.2), "classic")
+    lab = explorers.degradation_lab({"a": clip}, lambda audio: ("high", 4.2), "classic")
     assert "predicted <b>high 4.20</b>" in page(lab)
 
 
 def test_explorers_take_a_predictor(fake_run, table, clip, predictor):
-    explorer = widgets.clip_explorer(fake_run / "02_degraded", table, predictor)
+    explorer = explorers.clip_explorer(fake_run / "02_degraded", table, predictor)
     controls(explorer)["strength"].value = 0.9
     assert "predicted <b>" in page(explorer)
-    lab = widgets.degradation_lab({"a": clip}, predictor, "classic")
+    lab = explorers.degradation_lab({"a": clip}, predictor, "classic")
     said = predictor(clip, RATE)
     assert f"predicted <b>{said.quality} {said.score:.2f}</b>" in page(lab)
 
@@ -197,8 +202,10 @@ def test_your_audio_is_scored_by_the_predictor_that_ships(
     shutil.copytree(predictor.folder, run / "04_model")
     monkeypatch.setattr("aqp_utils.predict.shipped.FOLDER", shipped)
     given = []
-    monkeypatch.setattr(widgets, "your_audio", lambda one: given.append(one) or ipywidgets.HTML())
-    explorers(run)
+    monkeypatch.setattr(
+        explorer_page, "your_audio", lambda one: given.append(one) or ipywidgets.HTML()
+    )
+    explorer_tabs(run)
     assert [one.folder for one in given] == [shipped]
 
 
@@ -224,18 +231,18 @@ def test_no_row_is_lost_between_two_tables():
 
 
 def test_lab_takes_clips_of_different_lengths(clip):
-    lab = widgets.degradation_lab({"long": clip, "short": clip[:6000]}, feature_set="classic")
+    lab = explorers.degradation_lab({"long": clip, "short": clip[:6000]}, feature_set="classic")
     controls(lab)["sound"].value = "short"
     assert "0.4 s at" in page(lab)
 
 
 def test_names_are_text_never_markup(clip):
-    lab = widgets.degradation_lab({'"><b onclick=x>': clip}, feature_set="classic")
+    lab = explorers.degradation_lab({'"><b onclick=x>': clip}, feature_set="classic")
     assert "<b onclick" not in page(lab)
 
 
 def test_tone_lab_sliders_change_picture_and_sound():
-    lab = widgets.tone_lab()
+    lab = explorers.tone_lab()
     before = page(lab)
     assert before.count("<audio controls") == 1
     for name, value in {"pitch (Hz)": 440, "harmonics": 3, "tremolo (Hz)": 20}.items():
@@ -246,17 +253,17 @@ def test_tone_lab_sliders_change_picture_and_sound():
 
 
 def test_a_tone_has_the_pitch_and_the_partials_it_was_asked_for():
-    audio = tone_lab.tone(500, 3, 6, 5, 0, 5, 0)
+    audio = tone(500, 3, 6, 5, 0, 5, 0)
     power = np.abs(np.fft.rfft(audio * np.hanning(len(audio)))) ** 2
-    peaks_hz = np.flatnonzero(power > 1e-3 * power.max()) / tone_lab.DURATION_S
+    peaks_hz = np.flatnonzero(power > 1e-3 * power.max()) / DURATION_S
     assert {500, 1000, 1500} <= set(peaks_hz)
     assert not [p for p in peaks_hz if min(abs(p - 500 * k) for k in (1, 2, 3)) > 2]
-    at = [power[round(500 * k * tone_lab.DURATION_S)] for k in (1, 2)]
+    at = [power[round(500 * k * DURATION_S)] for k in (1, 2)]
     assert 10 * np.log10(at[0] / at[1]) == pytest.approx(6, abs=0.1)
 
 
 def test_no_setting_of_the_tone_lab_clips():
-    loudest = [tone_lab.tone(80, 30, 0, 5, 100, 0.5, depth) for depth in (0, 1)]
+    loudest = [tone(80, 30, 0, 5, 100, 0.5, depth) for depth in (0, 1)]
     assert max(np.abs(audio).max() for audio in loudest) < 1
 
 
@@ -274,7 +281,7 @@ def predictor(tmp_path_factory):
 
 @pytest.fixture
 def own(predictor):
-    return widgets.your_audio(predictor)
+    return explorers.your_audio(predictor)
 
 
 def wav(audio, rate=RATE, subtype="PCM_16"):
@@ -293,13 +300,13 @@ def upload(widget, name, content):
 
 @pytest.mark.parametrize("value", [{}, (), None])
 def test_no_file_is_no_upload(value):
-    assert your_audio.uploaded(value) is None
+    assert uploaded(value) is None
 
 
 def test_both_generations_of_upload_are_understood():
     seven = {"a.wav": {"metadata": {"name": "a.wav"}, "content": b"x"}}
     eight = ({"name": "a.wav", "content": memoryview(b"x")},)
-    assert your_audio.uploaded(seven) == your_audio.uploaded(eight) == ("a.wav", b"x")
+    assert uploaded(seven) == uploaded(eight) == ("a.wav", b"x")
 
 
 def test_a_recording_gets_everything(own):
@@ -384,7 +391,7 @@ def test_a_recording_without_sound_gets_one_sentence(own, text):
 
 def test_any_clip_is_explained_the_largest_error_first(fake_run, table, tmp_path):
     predictor = Predictor.load(save_predictor(tmp_path, clip_s=3.0), device="cpu")
-    explorer = widgets.explain_explorer(predictor, fake_run / "02_degraded", table)
+    explorer = explorers.explain_explorer(predictor, fake_run / "02_degraded", table)
     worst = table.loc[table["error"].abs().idxmax(), "clip"]
     assert controls(explorer)["clip"].value.startswith(worst)
     before = picture(explorer)
@@ -393,5 +400,5 @@ def test_any_clip_is_explained_the_largest_error_first(fake_run, table, tmp_path
 
 
 def test_a_clip_too_long_to_explain_gets_a_sentence(fake_run, table, predictor):
-    explorer = widgets.explain_explorer(predictor, fake_run / "02_degraded", table)
+    explorer = explorers.explain_explorer(predictor, fake_run / "02_degraded", table)
     assert "at most 1.5 s can be explained" in page(explorer) and not picture(explorer)

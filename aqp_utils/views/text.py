@@ -1,7 +1,9 @@
-"""Parameters and features as a reader sees them."""
+"""Parameters, features and computed sentences as a reader sees them."""
 
 import math
 import re
+
+from IPython.display import Markdown, display
 
 from aqp_utils.core.text import MISSING, number
 from aqp_utils.degradations.degrade import DEGRADATIONS
@@ -17,6 +19,11 @@ WRITTEN = {
     "mfcc": "MFCC",
     "rms": "RMS",
 }
+
+
+def say(sentence):
+    """Show Markdown under a cell: how a notebook says a sentence that quotes computed numbers."""
+    display(Markdown(sentence))
 
 
 def parameter_text(kind, value):

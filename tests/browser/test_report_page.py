@@ -13,8 +13,8 @@ import pytest
 import soundfile as sf
 
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.report import write_report
 from aqp_utils.views.plots.clips import DB_RANGE, N_FFT, stft_db
+from aqp_utils.views.report.page import write_report
 
 PHONE = dict(viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
 TIMES = """[...document.querySelectorAll('tr.detail audio')].map(

@@ -1,6 +1,6 @@
 """A button that records in the browser and hands the sound over as a WAV file.
 
-The browser's own means do it (getUserMedia, Web Audio; templates/recorder.js). The file comes back
+The browser's own means do it (getUserMedia, Web Audio; recorder.js). The file comes back
 as text through a hidden widget, the one way that JupyterLab, the classic notebook, Voilà and Colab
 share.
 """
@@ -15,7 +15,7 @@ from aqp_utils.views.players import BUTTON
 
 LONGEST_S = 30  # about 4 MB as text at 48 kHz; Jupyter drops messages over 10 MB
 NAME = "recording.wav"
-_HANDLER = (Path(__file__).parent / "templates" / "recorder.js").read_text("utf-8")
+_HANDLER = Path(__file__).with_name("recorder.js").read_text("utf-8")
 
 
 def recorder(on_recording):

@@ -38,9 +38,9 @@ def run(arguments):
     """
     # These take seconds to import; wrong arguments are told before.
     from aqp_utils.core.files import ensure_writable, sha256
-    from aqp_utils.evaluation.agreement import as_text, evaluate
     from aqp_utils.predict.predictor import Predictor
     from aqp_utils.recordings.label_tables import read_labels
+    from aqp_utils.views.report.agreement_page import as_text, evaluate
 
     path = Path(arguments.labels)
     if not path.is_file():

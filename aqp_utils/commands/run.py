@@ -2,7 +2,7 @@
 
 import time
 
-from aqp_utils import pipeline
+from aqp_utils.commands import series
 from aqp_utils.runs import parameters
 from aqp_utils.runs.notebooks import FIELD, STUDY
 
@@ -44,13 +44,13 @@ def run(arguments):
     """Run the series from parsed `arguments` and say where its results are."""
     given = {name: parameters.parse(name, text) for name, text in arguments.given}
     began = time.monotonic()
-    out = pipeline.run(arguments.preset, given, arguments.out, arguments.start)
+    out = series.run(arguments.preset, given, arguments.out, arguments.start)
     print(f"\nfinished in {time.monotonic() - began:.0f} s")
     folders = FIELD if arguments.preset == "field" else STUDY
     for notebook in folders.values():
-        print(f"  notebook  {out / pipeline.COPIES / notebook}.ipynb")
+        print(f"  notebook  {out / series.COPIES / notebook}.ipynb")
     *_, last = folders
     for name, path in RESULTS[last].items():
         print(f"  {name:9} {out / last / path}")
-    print(f"  {pipeline.headline(out / last / 'metrics.json')}")
+    print(f"  {series.headline(out / last / 'metrics.json')}")
     return 0

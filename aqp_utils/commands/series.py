@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from aqp_utils import execution
+from aqp_utils.commands import execution
 from aqp_utils.core.files import ensure_writable
 from aqp_utils.core.text import interval_text
 from aqp_utils.encoders import catalog

@@ -7,7 +7,7 @@ nothing. As in `report_view`: plain text, no HTML.
 from dataclasses import dataclass
 
 from aqp_utils.core.text import MISSING, number
-from aqp_utils.report_view import METRICS, estimate, flat
+from aqp_utils.views.report.content import METRICS, estimate, flat
 
 # What each control of notebook 05 has to come out as, for the evaluation to be sound.
 EXPECTED_PCC = {"labels shuffled": 0, "label as feature": 1}

@@ -2,11 +2,11 @@
 
 import ipywidgets
 
-from aqp_utils.controls import beside, slider
 from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, set_level_dbfs
-from aqp_utils.live_picture import LivePicture, Panel
 from aqp_utils.sources.tones import harmonics, note_envelope, tremolo, vibrato_phase
 from aqp_utils.views import plots
+from aqp_utils.views.explorers.controls import beside, slider
+from aqp_utils.views.explorers.live_picture import LivePicture, Panel
 from aqp_utils.views.players import player_table
 
 DURATION_S = 2.0

@@ -11,10 +11,10 @@ from aqp_utils import __version__
 # To add a command, name here a module that offers `add_arguments(parser)` and
 # `run(arguments) -> exit code`; it is imported only when its command is asked for.
 COMMANDS = {
-    "run": ("aqp_utils.run_command", "run the five notebooks, 01 to 05"),
-    "predict": ("aqp_utils.predict_command", "score recordings: class, score, interval"),
-    "evaluate": ("aqp_utils.evaluate_command", "measure agreement with labelled recordings"),
-    "encoders": ("aqp_utils.encoders.catalog", "list the encoders that can be used here"),
+    "run": ("aqp_utils.commands.run", "run the five notebooks, 01 to 05"),
+    "predict": ("aqp_utils.commands.predict", "score recordings: class, score, interval"),
+    "evaluate": ("aqp_utils.commands.evaluate", "measure agreement with labelled recordings"),
+    "encoders": ("aqp_utils.commands.encoders", "list the encoders that can be used here"),
 }
 
 USER_ERROR = 2
@@ -54,7 +54,7 @@ def _run(name, rest):
     )
     module.add_arguments(parser)
     arguments = parser.parse_args(rest)
-    from aqp_utils.execution import NotebookError
+    from aqp_utils.commands.execution import NotebookError
     from aqp_utils.runs.lock import RunError
 
     try:

@@ -19,16 +19,17 @@ import soundfile as sf
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from aqp_utils import report_view
 from aqp_utils.core.audio import SAMPLE_RATE, read_wav
 from aqp_utils.core.files import write_text
+from aqp_utils.core.package import PACKAGE
 from aqp_utils.core.scale import CLASSES
 from aqp_utils.core.text import number
-from aqp_utils.report_checks import check_tables
 from aqp_utils.runs.notebooks import STUDY
 from aqp_utils.runs.stage import MANIFEST
 from aqp_utils.views import plots
 from aqp_utils.views.players import FORMATS, audio_data_uri
+from aqp_utils.views.report import content
+from aqp_utils.views.report.checks import check_tables
 from aqp_utils.views.text import parameter_text
 
 N_PLAYERS = 100  # clips with players; keeps the page of a large run near 5 MB
@@ -74,23 +75,19 @@ def write_report(out_folder, run_folder, captions=None, audio_format="opus", n_p
     heard = _spread_over_error(predictions, n_players)
     sounds = _sounds(predictions[heard], run_folder / "02_degraded", audio_format)
     clips = _clips(predictions)
-    page = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            metrics=metrics,
-            view=report_view,
-            manifests=manifests,
-            clips=clips,
-            checks=check_tables(metrics),
-            scatter=report_view.scatter(clips),
-            kinds=_kinds(predictions),
-            severities=sorted(predictions["severity"].unique().tolist()),
-            classes=CLASSES[::-1],
-            figures=_figures(out_folder, captions),
-            audio=_audio_facts(audio_format, sounds, int(heard.sum()), len(predictions)),
-            store=_store(predictions[heard], sounds, FORMATS[audio_format].decoded_rate),
-        )
+    page = template("report.html.j2").render(
+        metrics=metrics,
+        view=content,
+        manifests=manifests,
+        clips=clips,
+        checks=check_tables(metrics),
+        scatter=content.scatter(clips),
+        kinds=_kinds(predictions),
+        severities=sorted(predictions["severity"].unique().tolist()),
+        classes=CLASSES[::-1],
+        figures=_figures(out_folder, captions),
+        audio=_audio_facts(audio_format, sounds, int(heard.sum()), len(predictions)),
+        store=_store(predictions[heard], sounds, FORMATS[audio_format].decoded_rate),
     )
     path = out_folder / "report.html"
     write_text(path, page)
@@ -243,14 +240,14 @@ def _colormap(name):
     return [[round(255 * channel) for channel in color[:3]] for color in steps]
 
 
-def _environment():
-    """Jinja with everything escaped: a clip may be called anything."""
+def template(name):
+    """A template of this room, with everything escaped: a clip may be called anything."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("aqp_utils"),
+        loader=jinja2.FileSystemLoader(PACKAGE / "views" / "report" / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
-    return environment
+    return environment.get_template(name)
