@@ -55,7 +55,7 @@ class FieldSettings:
     learning_rate: float = 2e-3
     warmup: int = 100  # steps
     class_weight: float = 0.3
-    clean_weight: float = 2.5  # of undamaged clips: of recordings more than one in five is
+    clean_weight: float = 2.0  # of undamaged clips: of recordings more than one in five is
     dropout: float = 0.3
     hidden: float = 0.75  # share of batches that show the spectrograms and nothing known beforehand
     retold: float = 0.5  # share at another speed and by other microphones; all of them hidden
@@ -63,8 +63,8 @@ class FieldSettings:
     filter_db: tuple = (1.5, 3.0)  # standard deviations of a microphone's tilt and bumps
     shortest_crop_s: float = 2.0
     patience: int = 3  # epochs without a better validation loss
-    pair_weight: float = 0.0  # of differences between the versions of one source
-    family_weight: float = 0.0  # of naming the families of the damages that a clip met
+    pair_weight: float = 0.5  # of differences between the versions of one source
+    family_weight: float = 0.3  # of naming the families of the damages that a clip met
     start: str = ""  # folder of a predictor whose weights are the first; "": random ones
     seed: int = 0
 
