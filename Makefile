@@ -5,14 +5,18 @@ CLASSIC := tests/browser/classic-requirements.txt
 KEY := $(shell cat requirements.lock requirements-*.txt $(CLASSIC) | cksum | cut -d' ' -f1)
 RUN_READY := $(VENV)/ready-to-run-$(KEY)
 FIELD_READY := $(VENV)/ready-to-train-field-$(KEY)
+SITE_READY := $(VENV)/ready-for-site-$(KEY)
 EXPLORE_READY := $(VENV)/ready-to-explore-$(KEY)
 TEST_READY := $(VENV)/ready-to-test-$(KEY)
 PIP := $(BIN) -m pip install --quiet --disable-pip-version-check
+# The versions of the lock without its hashes: pip would want hashes of what is added, too.
+HELD := $(VENV)/held.txt
 
-# The run folder that `make explore` shows.
+# The run folder that `make explore` shows, and the one that `make site` builds pages of.
 OUT := outputs/run
+RUN := outputs/showcase
 
-.PHONY: help run explore field test clean
+.PHONY: help run explore field site test lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,7 +25,9 @@ help:
 	@echo "             make run ARGS=\"-p SEED 1 --out outputs/seed1\""
 	@echo "make explore open the explorers in a browser, without code (OUT=outputs/run)"
 	@echo "make field   train the predictor for recordings again: hours, and a C compiler"
+	@echo "make site    build pages of the executed series in site/ (RUN=outputs/showcase)"
 	@echo "make test    install, check the code and the notebooks, run the series at smoke"
+	@echo "make lock    write requirements.lock from requirements.txt again, with hashes"
 	@echo "make clean   remove .venv and caches; results in outputs/ stay"
 	@echo
 	@echo "It needs Python 3.11, 3.12 or 3.13; choose one with PYTHON=/path/to/python3."
@@ -38,8 +44,13 @@ explore: $(EXPLORE_READY)
 field: $(FIELD_READY)
 	@$(BIN) -m aqp_utils run --preset field --out outputs/field $(ARGS)
 
+site: $(SITE_READY)
+	@$(BIN) scripts/build_site.py --run "$(RUN)" $(ARGS)
+
 test: $(TEST_READY)
 	@$(BIN) -m ruff check .
+	@$(BIN) -m ruff format --check --quiet .
+	@$(VENV)/bin/numpydoc lint $$(find aqp_utils -name "*.py")
 	@$(VENV)/bin/lint-imports
 	@$(BIN) -m pytest $(ARGS)
 
@@ -52,24 +63,36 @@ $(RUN_READY):
 	  rm -rf $(VENV); exit 1; }
 	@echo "installing into $(VENV), a few minutes the first time (PyTorch is 5 GB) …"
 	@$(PIP) -r requirements.lock
+	@sed -n '/^[a-z0-9]/s/ *\\$$//p' requirements.lock > $(HELD)
 	@rm -f $(VENV)/ready-to-*
 	@touch $@
 
 $(FIELD_READY): $(RUN_READY)
-	@$(PIP) -r requirements-field.txt -c requirements.lock
+	@$(PIP) -r requirements-field.txt -c $(HELD)
+	@touch $@
+
+$(SITE_READY): $(RUN_READY)
+	@$(PIP) -r requirements-site.txt -c $(HELD)
 	@touch $@
 
 $(EXPLORE_READY): $(RUN_READY)
-	@$(PIP) -r requirements-explore.txt -c requirements.lock
+	@$(PIP) -r requirements-explore.txt -c $(HELD)
 	@touch $@
 
-$(TEST_READY): $(EXPLORE_READY)
-	@$(PIP) -r requirements-test.txt -c requirements.lock
+$(TEST_READY): $(EXPLORE_READY) $(SITE_READY)
+	@$(PIP) -r requirements-test.txt -c $(HELD)
 	@rm -rf $(VENV)/classic
 	@$(PIP) --no-deps --target $(VENV)/classic -r $(CLASSIC)
-	@$(PIP) -r requirements-field.txt -c requirements.lock 2>/dev/null || \
+	@$(PIP) -r requirements-field.txt -c $(HELD) 2>/dev/null || \
 	  echo "no C compiler for the package pesq: tests of measured labels will be skipped"
 	@touch $@
+
+# Versions stay as they are where requirements.txt still allows them; UPGRADE=--upgrade renews all.
+lock:
+	@command -v uv > /dev/null || { echo "aqp: make lock needs uv: pip install uv"; exit 1; }
+	@uv pip compile requirements.txt --output-file requirements.lock --universal \
+	  --python-version 3.11 --generate-hashes --no-annotate --quiet $(UPGRADE) \
+	  --custom-compile-command "make lock: the exact set of the published run, with hashes"
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis *.egg-info

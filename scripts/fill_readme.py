@@ -1,7 +1,7 @@
-"""Write computed tables into README.md, between its `<!-- name -->` and `<!-- /name -->` marks.
+"""Write computed tables into README.md and docs/, between `<!-- name -->` and `<!-- /name -->`.
 
-    python scripts/fill_readme.py           # rewrite README.md where needed
-    python scripts/fill_readme.py --check   # exit 1 if it would change
+    python scripts/fill_readme.py           # rewrite where needed
+    python scripts/fill_readme.py --check   # exit 1 if anything would change
 
 Results come from outputs/showcase, everything else from the package itself.
 """
@@ -30,6 +30,24 @@ def markdown_table(header, rows):
     """A Markdown table; every cell becomes text."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def headline():
+    """What the showcase run and the predictor that ships reach, in two sentences."""
+    metrics = json.loads((SHOWCASE / "05_report" / "metrics.json").read_text("utf-8"))
+    study = (
+        f"On {metrics['n_test']} clips from {metrics['n_test_sources']} sources that training "
+        f"never heard, the study's network names the right class with accuracy "
+        f"{interval_text(metrics['classification']['accuracy'])}; its scores correlate with the "
+        f"labels at {interval_text(metrics['score']['pcc'])}."
+    )
+    reached = [
+        f"{interval_text(one['clip']['srcc'])} on {one['recordings']}" for one in shipped.measured()
+    ]
+    return (
+        f"**{study}** The predictor that ships orders recordings as P.862.2 does with a rank "
+        f"correlation of {'; '.join(reached)}."
+    )
 
 
 def badges():
@@ -124,7 +142,8 @@ def encoder():
     size_mb = (folder / "model.safetensors").stat().st_size / 1e6
     return (
         f"The embedded encoder ({size_mb:.0f} MB) was pretrained on {card['audio_hours_seen']:.0f} "
-        f"hours of our own synthesis, without a label. What it adds ({proof['protocol']}):\n\n"
+        "hours of our own synthesis, clean and under all five kinds of damage, without a score or "
+        f"class. What it adds ({proof['protocol']}):\n\n"
         f"{table}"
     )
 
@@ -175,24 +194,38 @@ SCORE_METRICS = ("pcc", "srcc", "rmse")
 ENCODER_INPUTS = ("19", "random", "embedded", "19 + embedded")
 FILLED = {
     f.__name__: f
-    for f in (badges, sizes, degradations, features, encoder, model, results, recordings)
+    for f in (headline, badges, sizes, degradations, features, encoder, model, results, recordings)
 }
+
+
+def pages():
+    """README.md and the pages of docs/."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def filled(text):
     """`text` with every marked block replaced by what its function computes."""
     for name, compute in FILLED.items():
         block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
-        if not block.search(text):
-            raise ValueError(f"README.md has no block marked {name}.")
-        text = block.sub(lambda match, c=compute: f"{match[1]}\n{c()}\n\n{match[2]}", text)
+        if block.search(text):
+            text = block.sub(lambda match, c=compute: f"{match[1]}\n{c()}\n\n{match[2]}", text)
     return text
 
 
-if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    before = readme.read_text("utf-8")
-    after = filled(before)
+def main():
+    """Fill or check all pages; a block that stands nowhere, or twice, is a mistake."""
+    before = {page: page.read_text("utf-8") for page in pages()}
+    for name in FILLED:
+        if (n := sum(f"<!-- {name} -->" in text for text in before.values())) != 1:
+            sys.exit(f"the block {name} stands in {n} pages; it belongs in one.")
+    after = {page: filled(text) for page, text in before.items()}
+    changed = [page for page in before if before[page] != after[page]]
     if "--check" in sys.argv[1:]:
-        sys.exit("README.md: run scripts/fill_readme.py" if after != before else 0)
-    readme.write_text(after, "utf-8")
+        names = ", ".join(page.relative_to(ROOT).as_posix() for page in changed)
+        sys.exit(f"{names}: run scripts/fill_readme.py" if changed else 0)
+    for page in changed:
+        page.write_text(after[page], "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -38,9 +38,10 @@ from aqp_utils.data.split import grouped_folds  # noqa: E402
 from aqp_utils.degradations.degrade import KINDS, degrade, sample_parameter  # noqa: E402
 from aqp_utils.encoders.catalog import EMBEDDED_FOLDER  # noqa: E402
 from aqp_utils.encoders.wav2vec2 import load_encoder  # noqa: E402
+from aqp_utils.evaluation import counted  # noqa: E402
 from aqp_utils.evaluation.bootstrap import difference_interval  # noqa: E402
 from aqp_utils.features.psychoacoustics import psychoacoustic_features  # noqa: E402
-from aqp_utils.model import Examples, MultiTaskNet, fit  # noqa: E402
+from aqp_utils.model import Examples, MultiTaskNet, fit, fused  # noqa: E402
 from aqp_utils.runs.environment import versions  # noqa: E402
 
 DURATION_S = 3.0
@@ -163,6 +164,11 @@ def accuracy(predictions):
     return float((predictions.predicted_quality == predictions.quality).mean())
 
 
+def accuracy_of_draws(predictions, counts):
+    """`accuracy` in every draw of the bootstrap."""
+    return counted.mean(counts, (predictions.predicted_quality == predictions.quality).to_numpy())
+
+
 def figures_of(predictions):
     """Mean and standard deviation over the folds of each figure of merit."""
     rows = []
@@ -186,7 +192,7 @@ def choose_layer(work):
     for family in FAMILIES:
         table, inputs = study(work, family, 100, CHOICE_SEED)
         for name in [n for n in inputs if n.startswith("embedded") and "std" not in n]:
-            both = np.hstack([inputs["19"], inputs[name]])
+            both = fused(inputs["19"], inputs[name])
             rows.setdefault(name, []).append(accuracy(predictions_of(both, table, "linear probe")))
     means = {name: round(float(np.mean(values)), 4) for name, values in rows.items()}
     best = max(means, key=means.get)
@@ -199,10 +205,10 @@ def compared_inputs(inputs, layer, small):
     random, embedded = (inputs[f"{name} layer {layer}"] for name in ENCODERS)
     spread = inputs[f"embedded layer {layer} mean+std"]
     chosen = {"19": features, "random": random, "embedded": embedded}
-    chosen["19 + embedded"] = np.hstack([features, embedded])
+    chosen["19 + embedded"] = fused(features, embedded)
     if small:
-        chosen["19 + random"] = np.hstack([features, random])
-        chosen["19 + embedded mean+std"] = np.hstack([features, spread])
+        chosen["19 + random"] = fused(features, random)
+        chosen["19 + embedded mean+std"] = fused(features, spread)
         chosen |= {name: inputs[name] for name in inputs if name != "19"}
     return chosen
 
@@ -223,7 +229,7 @@ def prove(work, family, n_sources, layer, small):
             print({**rows[-1], "seconds": round(time.perf_counter() - start, 1)}, flush=True)
         for first, second in (("19 + embedded", "19"), ("embedded", "random")):
             interval = difference_interval(
-                accuracy, predictions[first], predictions[second], "source", BOOTSTRAP,
+                accuracy_of_draws, predictions[first], predictions[second], "source", BOOTSTRAP,
                 rng_for(SEED, "split", 1),
             )  # fmt: skip
             gain = {"family": family, "n_clips": len(table), "learner": learner}

@@ -4,6 +4,13 @@ import pytest
 from fake_run import make_fake_run
 
 
+def pytest_collection_modifyitems(items):
+    """Mark what runs whole notebooks, so that `-m "not series"` is the quick rest."""
+    for item in items:
+        if "offline" in item.fixturenames:
+            item.add_marker("series")
+
+
 @pytest.fixture(scope="session")
 def fake_run(tmp_path_factory):
     """A run folder with 15 test clips of 5 sources; read it, do not write in it."""

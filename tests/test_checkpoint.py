@@ -70,13 +70,6 @@ def test_wrong_results_are_refused_and_not_kept(tmp_path):
     assert chunks(tmp_path) == []
 
 
-def test_clear_removes_everything_and_may_be_repeated(tmp_path):
-    checkpoint.map_chunks(tmp_path / "c", KEYS, values)
-    checkpoint.clear(tmp_path / "c")
-    checkpoint.clear(tmp_path / "c")
-    assert not (tmp_path / "c").exists()
-
-
 SLOW = """
 import sys, time
 import numpy as np

@@ -25,7 +25,13 @@ def test_a_module_that_is_not_there_raises():
 
 def test_a_name_that_a_package_lacks_raises():
     with pytest.raises(ModuleNotFoundError, match="nothing_there"):
-        list(code._imports(ast.parse("from aqp_utils.core import nothing_there")))
+        list(code._imports(ast.parse("from aqp_utils.core import nothing_there").body))
+
+
+def test_what_is_handed_on_lazily_is_behind_those_who_ask():
+    asked = ast.parse("from aqp_utils import Predictor").body
+    assert "aqp_utils.predict.predictor" in set(code._imports(asked))
+    assert "predict/predictor.py" not in names_behind("core.audio")
 
 
 def test_assets_count_where_they_are_named(tmp_path, monkeypatch):

@@ -108,6 +108,14 @@ def test_no_common_clip_is_named(predictions):
         differences(both, ("inputs", "good"), 5, np.random.default_rng(0))
 
 
+def test_one_source_has_no_interval_and_no_clear_difference(predictions):
+    one = predictions[predictions["source"] == predictions["source"].iloc[0]]
+    table = differences(one, ("inputs", "good"), 20, np.random.default_rng(0))
+    assert np.isfinite(row(table, "bad", "rmse")["difference"])
+    assert table[["low", "high"]].isna().all(axis=None) and not table["clear"].any()
+    assert summary(one, 20, np.random.default_rng(0))["low"].isna().all()
+
+
 def test_one_seed_has_no_spread(predictions):
     table = summary(predictions[predictions["seed"] == 0], 20, np.random.default_rng(0))
     assert table["sd"].isna().all() and np.isfinite(row(table, "bad", "pcc")["low"])

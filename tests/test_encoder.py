@@ -189,6 +189,9 @@ def test_a_silent_network_and_a_blocking_proxy_are_told_from_a_hub(monkeypatch):
     assert not ask_a_hub_that(b"", monkeypatch)
     assert time.perf_counter() - start < 5
     assert not ask_a_hub_that(b"HTTP/1.1 403 Forbidden" + empty, monkeypatch)
+    assert not ask_a_hub_that(b"HTTP/1.1 404 Not Found" + empty, monkeypatch)
+    unknown = b"HTTP/1.1 404 Not Found\r\nX-Error-Code: RepoNotFound"
+    assert ask_a_hub_that(unknown + empty, monkeypatch)
     assert ask_a_hub_that(b"HTTP/1.1 200 OK" + empty, monkeypatch)
 
 

@@ -37,12 +37,6 @@ def test_reliability_shows_the_gap_and_names_it(predictions):
     assert sum(bar.get_height() for bar in below.patches) == 40
 
 
-def test_histograms_hold_every_clip_on_one_scale(predictions):
-    axes = plots.score_histograms(predictions).axes
-    assert sum(bar.get_height() for ax in axes for bar in ax.patches) == 40
-    assert {ax.get_xlim() for ax in axes} == {(1.0, 4.5)}
-
-
 def test_invariance_marks_what_moves():
     table = pd.DataFrame(
         {

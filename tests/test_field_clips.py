@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from aqp_utils.core.package import PACKAGE
 from aqp_utils.core.scale import class_of_score, to_scale
 from aqp_utils.degradations.catalogue import DAMAGES, HELD_OUT
 from aqp_utils.runs import code
@@ -97,9 +98,19 @@ def test_the_key_changes_with_seed_voices_and_code(monkeypatch):
 
 
 def test_the_recipe_includes_what_makes_clips_and_not_what_learns_from_them():
-    behind = code._imported("field_recipe", set())
-    assert {"field_damage", "field_sources", "quality", "voice", "roughness"} <= behind
-    assert not {"network", "field_training", "predict", "plots", "repository"} & behind
+    files = code.files_behind(["aqp_utils.training.field.recipe"])
+    behind = {path.relative_to(PACKAGE).as_posix() for path in files}
+    assert {
+        "degradations/catalogue.py",
+        "assets/catalogue_curves.json",
+        "training/field/sources.py",
+        "data/labels.py",
+        "sources/formant_voice.py",
+        "features/roughness.py",
+    } <= behind
+    rooms = {name.split("/")[0] for name in behind}
+    assert not {"model", "predict", "views", "runs"} & rooms
+    assert "training/field/training.py" not in behind
 
 
 def test_speakers_have_one_part_each_in_about_their_shares():

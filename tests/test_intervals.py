@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils.evaluation.bootstrap import bootstrap_interval, difference_interval
+from aqp_utils.evaluation import bootstrap, counted
+from aqp_utils.evaluation.bootstrap import bootstrap_interval, difference_interval, draw_counts
 
 
-def mean_of_x(table):
-    return table["x"].mean()
+def mean_of_x(table, counts):
+    return counted.mean(counts, table["x"].to_numpy())
 
 
 def clustered(rng, n_sources=30, siblings=5):
@@ -38,15 +39,15 @@ def test_drawing_clips_instead_of_sources_would_be_too_narrow():
 def test_estimate_is_of_the_whole_table_and_lies_inside():
     table = clustered(np.random.default_rng(2))
     got = bootstrap_interval(mean_of_x, table, "source", 300, np.random.default_rng(0))
-    assert got["estimate"] == table["x"].mean()
+    assert got["estimate"] == np.mean(table["x"].to_numpy())
     assert got["low"] < got["estimate"] < got["high"]
 
 
 def test_several_statistics_from_the_same_draws():
     table = clustered(np.random.default_rng(3))
 
-    def both(t):
-        return {"mean": t["x"].mean(), "twice": 2 * t["x"].mean()}
+    def both(t, counts):
+        return {"mean": mean_of_x(t, counts), "twice": 2 * mean_of_x(t, counts)}
 
     got = bootstrap_interval(both, table, "source", 100, np.random.default_rng(0))
     assert list(got.index) == ["mean", "twice"] and list(got) == ["estimate", "low", "high"]
@@ -56,8 +57,8 @@ def test_several_statistics_from_the_same_draws():
 def test_a_source_drawn_twice_is_two_sources():
     table = clustered(np.random.default_rng(4))
 
-    def n_sources(t):
-        return t["source"].nunique()
+    def n_sources(t, counts):
+        return counts[:, ~t["source"].duplicated()].sum(axis=1)
 
     got = bootstrap_interval(n_sources, table, "source", 50, np.random.default_rng(0))
     assert got["low"] == got["high"] == 30
@@ -74,7 +75,13 @@ def test_same_generator_state_same_interval():
 
 def test_undefined_draws_are_left_out():
     table = clustered(np.random.default_rng(6))
-    got = bootstrap_interval(lambda t: np.nan, table, "source", 20, np.random.default_rng(0))
+    got = bootstrap_interval(
+        lambda t, counts: np.full(len(counts), np.nan),
+        table,
+        "source",
+        20,
+        np.random.default_rng(0),
+    )
     assert np.isnan([got["estimate"], got["low"], got["high"]]).all()
 
 
@@ -85,7 +92,9 @@ def test_paired_difference_cancels_what_both_share():
     got = difference_interval(mean_of_x, first, second, "source", 200, rng)
     assert got["estimate"] == pytest.approx(0.1)
     assert got["high"] - got["low"] < 1e-9
-    both = difference_interval(lambda t: {"mean": t["x"].mean()}, first, second, "source", 50, rng)
+    both = difference_interval(
+        lambda t, counts: {"mean": mean_of_x(t, counts)}, first, second, "source", 50, rng
+    )
     assert both.loc["mean", "low"] == pytest.approx(0.1)
 
 
@@ -102,3 +111,32 @@ def test_too_few_groups_or_draws_are_named():
         bootstrap_interval(mean_of_x, table, "source", 10, np.random.default_rng(0))
     with pytest.raises(ValueError, match="and 0 draw"):
         bootstrap_interval(mean_of_x, table, "clip", 0, np.random.default_rng(0))
+
+
+def test_a_draw_holds_whole_sources_and_as_many_as_there_are():
+    counts = draw_counts(17, 50, np.random.default_rng(0))
+    assert counts.shape == (51, 17) and (counts.sum(axis=1) == 17).all()
+    assert (counts[0] == 1).all()
+
+
+def test_a_draw_is_that_of_the_rows_themselves():
+    """Counting rows is a shortcut for taking the drawn sources' rows one after another."""
+    table = clustered(np.random.default_rng(10), siblings=3)
+    table["x"] += np.random.default_rng(11).normal(size=len(table))
+    got = bootstrap_interval(mean_of_x, table, "source", 200, np.random.default_rng(3))
+    rng, means = np.random.default_rng(3), []
+    for _ in range(200):
+        drawn = rng.integers(30, size=30)
+        means.append(
+            np.mean([x for source in drawn for x in table["x"][table["source"] == source]])
+        )
+    assert [got["low"], got["high"]] == pytest.approx(np.percentile(means, [2.5, 97.5]), rel=1e-12)
+
+
+def test_long_tables_are_drawn_in_parts_with_the_same_result(monkeypatch):
+    table = clustered(np.random.default_rng(12))
+    found = []
+    for at_once in (10**6, 700):  # all 51 draws of 150 clips, and 4 of them
+        monkeypatch.setattr(bootstrap, "AT_ONCE", at_once)
+        found.append(bootstrap_interval(mean_of_x, table, "source", 50, np.random.default_rng(0)))
+    assert found[0] == found[1]

@@ -6,8 +6,9 @@ import sys
 import fake_series
 import pytest
 
-from aqp_utils.core.files import write_json
+from aqp_utils.core.files import sha256, write_json
 from aqp_utils.runs import code
+from aqp_utils.runs.hashes import FileHashes
 from aqp_utils.runs.lock import RunError
 from aqp_utils.runs.stage import Stage, verify
 
@@ -147,6 +148,26 @@ def test_a_folder_that_cannot_be_written_is_named(out, tmp_path):
     with pytest.raises(OSError, match="cannot be written") as error:
         Stage.begin("01_clean", tmp_path / "file", None, {})
     assert error.value.filename == str(tmp_path / "file")
+
+
+def test_hashes_follow_the_file_and_trust_only_what_has_settled(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("1")
+    with FileHashes(tmp_path, handed_on=True) as hashes:
+        fresh = hashes.sha256(path)
+    path.write_text("2")  # as long, perhaps within the same tick of the disk's clock
+    with FileHashes(tmp_path, handed_on=True) as hashes:
+        assert hashes.sha256(path) == sha256(path) != fresh
+        os.utime(path, (0, 0))
+        settled = hashes.sha256(path)
+    with FileHashes(tmp_path, handed_on=True) as hashes:
+        path.write_text("3")
+        os.utime(path, (0, 0))
+        assert hashes.sha256(path) == settled  # taken from the process before
+    with FileHashes(tmp_path) as alone:
+        assert alone.sha256(path) == sha256(path)
+    hashes.forget()
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_verify_follows_the_chain(out):

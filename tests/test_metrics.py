@@ -220,14 +220,3 @@ def test_condition_level_averages_first(rng):
     assert got["n"] == 12
     assert got["pcc"] == pytest.approx(pearsonr(*means.to_numpy().T).statistic)
     assert got["rmse"] < metrics.clip_metrics(table)["rmse"]
-
-
-def test_report_names_level_and_group(rng):
-    table = predictions(rng)
-    got = metrics.report(table)
-    assert got["level"].tolist() == ["clip"] * 5 + ["condition"]
-    assert got["group"].tolist() == ["all", "noise", "clip", "reverb", "lowpass", "all"]
-    assert got["n"].tolist() == [60, 15, 15, 15, 15, 12]
-    noise = table[table["kind"] == "noise"]
-    expected = metrics.regression_metrics(noise["score"], noise["predicted_score"])
-    assert got["srcc"][1] == pytest.approx(expected["srcc"])

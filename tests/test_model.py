@@ -9,15 +9,18 @@ import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
 
+from aqp_utils.core.device import torch_device
 from aqp_utils.core.scale import CLASSES
 from aqp_utils.model import (
     Examples,
     MultiTaskNet,
     QualityModel,
+    fused,
     load_model,
     save_model,
     train,
 )
+from aqp_utils.model.prediction import from_logits
 
 
 def study(n=120, n_inputs=40, seed=0):
@@ -269,3 +272,25 @@ def test_description_that_is_not_json(tmp_path):
     (tmp_path / "model.json").write_bytes(b"\x80\x04abc")
     with pytest.raises(ValueError, match="is not JSON"):
         load_model(tmp_path)
+
+
+def test_logits_become_probabilities_classes_and_scores_on_the_scale():
+    logits = torch.tensor([[0.0, np.log(3.0), 0.0], [9.0, 0.0, 0.0]])
+    got = from_logits(logits, torch.tensor([9.0, -1.0]))
+    assert got.probabilities[0] == pytest.approx([0.2, 0.6, 0.2])
+    assert got.quality == ["medium", "low"] and got.score.tolist() == [4.5, 1.0]
+    assert got.probabilities.dtype == got.score.dtype == np.float64
+
+
+def test_inputs_are_features_first_and_rows_must_agree():
+    inputs = fused(np.zeros((3, 2)), np.ones((3, 4), np.float32), np.full((3, 1), 2.0))
+    assert inputs[0].tolist() == [0, 0, 1, 1, 1, 1, 2] and inputs.dtype == np.float64
+    with pytest.raises(ValueError, match="of 3 and 2 clips cannot be fused"):
+        fused(np.zeros((3, 2)), np.ones((2, 4)))
+
+
+def test_device_is_chosen_where_it_is_left_open(monkeypatch):
+    for there, chosen in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert torch_device() == torch_device("auto") == chosen
+    assert torch_device("cuda:1") == "cuda:1"

@@ -17,7 +17,7 @@ import pytest
 from aqp_utils.commands import cli, execution, series
 from aqp_utils.commands.execution import NotebookError, Relay
 from aqp_utils.core import package
-from aqp_utils.runs import code, notebooks, parameters
+from aqp_utils.runs import code, hashes, notebooks, parameters
 from aqp_utils.runs.lock import RunError
 
 NAMES = ["01_synthesize", "02_degrade", "03_features", "04_train", "05_evaluate"]
@@ -75,6 +75,39 @@ def test_what_is_made_kept_and_made_again(root):
 
     fake_series.write(root, {"05_report": "(stage.folder / 'metrics.json').write_text('{}')"})
     assert made(run(root, given={"EPOCHS": 7})) == ["05_evaluate"]
+
+
+def test_every_file_is_read_once_in_a_run(root, monkeypatch):
+    def read_ones(**settings):
+        ones.clear()
+        run(root, **settings)
+        assert not (out / ".hashes.json").exists()
+        return sorted(ones)
+
+    ones, out = [], root / "outputs" / "run"
+    real = hashes.sha256
+    monkeypatch.setattr(
+        hashes,
+        "sha256",
+        lambda path: ones.append(path.relative_to(out).as_posix()) or real(path),
+    )
+    run(root)
+    clips = [out / folder / "clip.wav" for folder in ("01_clean", "02_degraded")]
+    for path in [p for p in out.rglob("*") if p.is_file()]:
+        os.utime(path, (0, 0))  # long settled
+    assert read_ones() == [
+        *("01_clean/clip.wav", "02_degraded/clip.wav", "03_features/x.npz"),
+        *("04_model/history.csv", "05_report/metrics.json"),
+    ]
+    assert [path.relative_to(out).as_posix() for path in clips] == read_ones(start="03")
+
+
+def test_a_notebook_that_spoils_what_was_made_before_it_is_found_out(root):
+    spoil = "(stage.source.parent / '01_clean/clip.wav').write_text('9')"
+    body = "(stage.folder / 'x.npz').write_text('3')"
+    fake_series.write(root, {"03_features": f"{spoil}\n{body}"})
+    with pytest.raises(NotebookError, match="04_train stopped .* changed since it was made"):
+        run(root)
 
 
 def test_a_failing_cell_is_named_and_leaves_no_good_copy(root, capsys):

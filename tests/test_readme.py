@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "aqp_utils" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 SHOWCASE = ROOT / "outputs" / "showcase"
 
 
@@ -17,9 +23,12 @@ def test_computed_tables_are_current():
     assert done.returncode == 0, done.stderr.decode()
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)\)", README))))
-def test_links_and_pictures_exist(target):
-    assert (ROOT / target).exists()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_and_pictures_exist(page):
+    targets = LINK.findall(page.read_text("utf-8"))
+    pages = {other.name for other in (ROOT / "docs").glob("*.md")}
+    missing = [t for t in targets if t not in pages and not (page.parent / t).exists()]
+    assert not missing
 
 
 def test_showcase_is_small_and_holds_no_audio_folder():

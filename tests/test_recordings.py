@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 
 from aqp_utils.recordings import second_process
 from aqp_utils.recordings.folders import find_recordings
-from aqp_utils.recordings.reading import RecordingError, extensions, from_waveform, read_recording
+from aqp_utils.recordings.reading import (
+    BLOCK_VALUES,
+    RecordingError,
+    extensions,
+    from_waveform,
+    read_recording,
+)
 from aqp_utils.recordings.second_process import read_all
 
 RNG = np.random.default_rng(0)
@@ -353,7 +359,7 @@ def stub(tmp_path, monkeypatch, body):
         "import soundfile, os, time\n"
         "original = soundfile.SoundFile.__init__\n"
         "def init(self, file, *args, **settings):\n"
-        f"    if os.path.basename(file) == 'bad.wav':\n        {body}\n"
+        f"    if os.path.basename(os.fsdecode(file)) == 'bad.wav':\n        {body}\n"
         "    original(self, file, *args, **settings)\n"
         "soundfile.SoundFile.__init__ = init\n"
     )
@@ -372,6 +378,22 @@ def test_a_decoder_that_hangs_or_crashes_costs_one_file(tmp_path, monkeypatch, b
     assert str(bad) in str(results[1]) and words in str(results[1])
     time.sleep(0.2)
     assert threading.active_count() <= before
+
+
+def test_a_slow_decoder_that_goes_on_is_waited_for(tmp_path, monkeypatch):
+    stub(tmp_path, monkeypatch, "pass")
+    with open(tmp_path / "stub" / "sitecustomize.py", "a") as file:
+        file.write(
+            "read = soundfile.SoundFile.read\n"
+            "def slow(self, *args, **settings):\n"
+            "    time.sleep(0.4)\n"
+            "    return read(self, *args, **settings)\n"
+            "soundfile.SoundFile.read = slow\n"
+        )
+    long = write(tmp_path / "long.wav", np.tile(SECOND, 5 * BLOCK_VALUES // RATE))
+    began = time.monotonic()
+    (recording,) = read_all([long], patience_s=3.0)
+    assert recording.duration_s > 300 and time.monotonic() - began > 3.0
 
 
 def test_stopping_half_way_ends_the_second_process(tmp_path, monkeypatch):

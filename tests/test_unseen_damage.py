@@ -10,11 +10,11 @@ from tiny_predictor import save_predictor, voice_like
 
 from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
 from aqp_utils.data.labels import pseudo_pesq
+from aqp_utils.degradations.catalogue import TRAINED_ON, UNSEEN
 from aqp_utils.degradations.noise import add_coloured_noise, coloured_noise
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.evaluation import comparison, unseen_damage
 from aqp_utils.evaluation.experiments import Training
-from aqp_utils.evaluation.unseen_damage import DAMAGES, TRAINED_ON
 
 FAST = Training(epochs=15, learning_rate=3e-3, hidden=(32,), dropout=0.1, test_share=0.3)
 
@@ -64,7 +64,7 @@ CLIPS = {source: voice_like(1.0, source) for source in (3, 5, 8)}
 def test_planted_order_is_found(score_of, rho, pairs):
     table = unseen_damage.unseen_predictions(scored_by(score_of), CLIPS)
     order = unseen_damage.unseen_order(table, 20, np.random.default_rng(0))
-    assert order["damage"].tolist() == list(DAMAGES)
+    assert order["damage"].tolist() == list(UNSEEN)
     assert (order["n_sources"] == 3).all()
     assert order["spearman"].to_numpy() == pytest.approx(rho)
     assert order["pairs_in_order"].to_numpy() == pytest.approx(pairs)

@@ -77,11 +77,11 @@ def check_target(path):
 
 
 def _write(table, path, curve):
-    from aqp_utils.core.files import write_csv
+    from aqp_utils.core.files import write_table
 
-    write_csv(path, table.drop(columns="curve", errors="ignore"))
+    write_table(path, table.drop(columns="curve", errors="ignore"))
     if curve:
-        write_csv(curve_path(path), _long_curve(table))
+        write_table(curve_path(path), _long_curve(table))
 
 
 def curve_path(path):

@@ -14,10 +14,10 @@ from aqp_utils.core.files import ensure_writable
 from aqp_utils.core.text import interval_text
 from aqp_utils.encoders import catalog
 from aqp_utils.runs import parameters
-from aqp_utils.runs.code import code_sha256
+from aqp_utils.runs.hashes import FileHashes
 from aqp_utils.runs.lock import RunError, RunLock
 from aqp_utils.runs.notebooks import FIELD, STUDY, declared_parameters, find_root, notebook_path
-from aqp_utils.runs.stage import check_values, read_manifest, verify
+from aqp_utils.runs.stage import check_values, differences, read_manifest, reason_to_make, verify
 
 COPIES = "notebooks"  # folder of the executed copies in a run
 
@@ -34,6 +34,7 @@ class Task:
 
     @property
     def name(self):
+        """Name of the notebook, "01_synthesize"."""
         return self.notebook.stem
 
 
@@ -83,10 +84,13 @@ def run(preset="default", given=None, out=None, start=None, root=None, stream=No
     ensure_space(out, tasks)
     lock = RunLock(out)
     lock.acquire("a run of the series")
+    hashes = FileHashes(out)
     try:
+        hashes.forget()  # a run that was killed may have left some
         _require_earlier(out, tasks[:first], start)
         _run_tasks(root, out, tasks, None if start is None else first, stream)
     finally:
+        hashes.forget()
         lock.release()
     return out
 
@@ -101,7 +105,7 @@ def plan(root, out, values, notebooks=STUDY):
     values : dict
         Parameters by name.
     notebooks : dict
-        Folder -> notebook: `repository.STUDY` or `repository.FIELD`.
+        Folder -> notebook: `notebooks.STUDY` or `notebooks.FIELD`.
 
     Raises
     ------
@@ -207,14 +211,14 @@ def _start_index(tasks, start):
 
 def _require_earlier(out, tasks, start):
     """Check that what comes before `--from` is there; that its code was edited since is allowed."""
-    for task in tasks:
-        record = verify(out, task.folder)
-        differing = _differences(task, record)
-        if differing:
-            raise RunError(
-                f"{out / task.folder} was made with other settings ({differing})",
-                f"--from {start} needs it as asked for now, run without --from.",
-            )
+    with FileHashes(out, handed_on=True) as hashes:
+        for task in tasks:
+            differing = differences(verify(out, task.folder, hashes), task.values)
+            if differing:
+                raise RunError(
+                    f"{out / task.folder} was made with other settings ({differing})",
+                    f"--from {start} needs it as asked for now, run without --from.",
+                )
 
 
 def _run_tasks(root, out, tasks, forced_from, stream):
@@ -238,36 +242,15 @@ def _run_tasks(root, out, tasks, forced_from, stream):
 
 
 def _reason_to_make(root, out, task):
-    """Why the notebook has to run, None if its results are there, intact and as asked for."""
-    if not (out / task.folder / "manifest.json").is_file():
-        return "not made yet"
-    try:
-        record = verify(out, task.folder)
-    except RunError as error:
-        return error.problem.replace(f"{out}/", "")
-    if record["reads"] != task.reads:
-        return f"it read {record['reads']}"
-    differing = _differences(task, record)
-    if differing:
-        return differing
-    if record["code"] != code_sha256(task.folder, root):
-        return "code changed"
-    return None if (out / COPIES / task.notebook.name).is_file() else "no executed copy"
-
-
-def _differences(task, record):
-    """What differs between the recorded parameters and those asked for, "" if nothing does."""
-    was = record["parameters"]
-    return "; ".join(
-        f"{name} {was.get(name)!r}, now {value!r}"
-        for name, value in check_values(task.values).items()
-        if name not in was or was[name] != value
-    )
+    """Why the notebook has to run, None if all is right and its executed copy is there."""
+    reason = reason_to_make(out, task.folder, task.reads, task.values, root)
+    has_copy = (out / COPIES / task.notebook.name).is_file()
+    return reason if reason or has_copy else "no executed copy"
 
 
 def _check_recorded(out, task):
     """A notebook that runs but does not record its parameters would be made again for ever."""
-    differing = _differences(task, read_manifest(out, task.folder))
+    differing = differences(read_manifest(out, task.folder), task.values)
     if differing:
         raise RunError(
             f"{task.name} ran, but did not record its parameters ({differing})",

@@ -1,0 +1,1 @@
+"""What everything stands on: audio, randomness, files, the scale of quality, text."""

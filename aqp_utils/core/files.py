@@ -38,6 +38,9 @@ def atomic(path):
         temporary.unlink(missing_ok=True)
 
 
+_RUNS = ("=", "+", "-", "@", "\t", "\r")  # how a formula begins
+
+
 def _disk_full(path, temporary, error):
     written = temporary.stat().st_size if temporary.exists() else 0
     free = shutil.disk_usage(path.parent).free
@@ -82,6 +85,19 @@ def write_csv(path, frame):
     """Write a pandas `frame` without its index; same frame, same bytes on every platform."""
     with atomic(path) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def write_table(path, frame):
+    """`write_csv` for a table that people open: a cell that a spreadsheet would run stays text.
+
+    Cells of text that begin with = + - @, a tab or a carriage return get an apostrophe in front
+    (OWASP, CSV injection), as a spreadsheet itself writes them.
+    """
+
+    def as_text(cell):
+        return f"'{cell}" if isinstance(cell, str) and cell.startswith(_RUNS) else cell
+
+    write_csv(path, frame.map(as_text))
 
 
 def write_npz(path, **arrays):

@@ -30,3 +30,9 @@ def number(value, digits=2):
         return MISSING
     text = f"{value:.{digits}f}"
     return text.replace("-", "−") if float(text) else text.lstrip("-")
+
+
+def shown(name):
+    """A file's name that can be printed and stored: control characters and odd bytes escaped."""
+    text = str(name).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,8 +1,11 @@
-"""The damages of the `field` preset: what happens to real recordings, alone and one after another.
+"""The damage catalogue: what happens to real recordings, alone and one after another.
 
-Every damage has one knob, its amount: 0 is the mildest there is, 1 the severest. In between the
-knob follows P.862.2: measured curves (an asset) bend it so that the score falls about evenly. A
-damage without a curve takes its amount as its severity.
+Every damage of the `field` preset has one knob, its amount: 0 is the mildest there is, 1 the
+severest. In between the knob follows P.862.2: measured curves (an asset) bend it so that the score
+falls about evenly. A damage without a curve takes its amount as its severity.
+
+The five kinds of the study are in `degrade`, with their physical parameters; what the study's
+predictor has never heard is at the end of this page.
 """
 
 import json
@@ -31,6 +34,7 @@ from aqp_utils.degradations import (
     transform_codec,
     vocoders,
 )
+from aqp_utils.degradations.degrade import DEGRADATIONS
 
 SHORTEST = 1_600  # samples, 0.1 s; less holds no frame of most codecs
 SILENT_DBFS = -120.0
@@ -347,3 +351,50 @@ def damaged(audio, rng, held_out=False):
 
 def _usable(audio):
     return bool(np.all(np.isfinite(audio)) and rms_dbfs(audio) > SILENT_DBFS + 10)
+
+
+@dataclass(frozen=True)
+class UnseenDamage:
+    """A damage that the study never trained on, and the steps of its parameter, mild to severe.
+
+    Attributes
+    ----------
+    apply : callable
+        (audio, parameter, rng) -> audio.
+    parameter, unit : str
+    steps : tuple of float
+    """
+
+    apply: callable
+    parameter: str
+    unit: str
+    steps: tuple
+
+
+def _noise(apply):
+    white = DEGRADATIONS["noise"]
+    return UnseenDamage(apply, white.parameter, white.unit, (50.0, 40.0, 30.0, 20.0, 10.0))
+
+
+def _coloured(exponent):
+    return _noise(partial(noise.add_coloured_noise, exponent=exponent))
+
+
+def _rated(codec, steps_kbps):
+    return UnseenDamage(
+        lambda audio, kbps, rng: codecs.through_codec(audio, codec, kbps),
+        "bit rate",
+        "kbit/s",
+        steps_kbps,
+    )
+
+
+TRAINED_ON = "white noise (trained on)"
+UNSEEN = {
+    TRAINED_ON: _noise(DEGRADATIONS["noise"].apply),
+    "pink noise": _coloured(1),
+    "brown noise": _coloured(2),
+    "blue noise": _coloured(-1),
+    "MP3": _rated("mp3", (64.0, 32.0, 24.0, 16.0, 8.0)),
+    "Opus": _rated("opus", (64.0, 32.0, 24.0, 12.0, 6.0)),
+}

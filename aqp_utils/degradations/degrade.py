@@ -59,8 +59,10 @@ def lowpass(audio, cutoff_hz):
 
 
 def drr_db(rt60_s):
-    """Direct-to-reverberant ratio that goes with a reverberation time: 15 dB at 0.3 s, −10 dB per
-    doubling, as when the microphone moves away while the room grows."""
+    """Direct-to-reverberant ratio that goes with a reverberation time.
+
+    15 dB at 0.3 s, −10 dB per doubling, as when the microphone moves away while the room grows.
+    """
     return 15 - 10 * np.log2(rt60_s / 0.3)
 
 
@@ -104,29 +106,36 @@ class Degradation:
     parameter: str
     unit: str
     allowed: tuple  # lowest and highest value that `degrade` accepts
+    ranges: dict  # severity -> mild and strong end of what is drawn
     log_axis: bool = False
 
 
-DEGRADATIONS = {
-    "noise": Degradation(add_noise, "SNR", "dB", (-30, 100)),
-    "clip": Degradation(lambda x, sdr_db, rng: hard_clip(x, sdr_db), "SI-SDR", "dB", (1, 80)),
-    "lowpass": Degradation(
-        lambda x, cutoff_hz, rng: lowpass(x, cutoff_hz), "cutoff", "Hz", (50, 7900), True
-    ),
-    "reverb": Degradation(reverb, "RT60", "s", (0.02, 3), True),
-    "compression": Degradation(lambda x, wet, rng: compression(x, wet), "wet share", "1", (0, 1)),
-}
-KINDS = tuple(DEGRADATIONS)
-
 # The parameter of a clip is drawn inside the range of its severity. The ranges are set so that the
-# scores of quality.pseudo_pesq fall into the same three separate bands for every kind.
-SEVERITY_RANGES = {
-    "noise": {1: (50.0, 41.0), 2: (35.0, 30.0), 3: (25.0, 17.0)},
-    "clip": {1: (35.0, 25.0), 2: (20.0, 15.0), 3: (11.0, 8.0)},
-    "lowpass": {1: (4000.0, 2500.0), 2: (1500.0, 550.0), 3: (330.0, 240.0)},
-    "reverb": {1: (0.13, 0.2), 2: (0.25, 0.33), 3: (0.42, 0.7)},
-    "compression": {1: (0.04, 0.12), 2: (0.19, 0.31), 3: (0.45, 0.8)},
-}
+# scores of labels.pseudo_pesq fall into the same three separate bands for every kind.
+DEGRADATIONS = {
+    "noise": Degradation(
+        add_noise, "SNR", "dB", (-30, 100),
+        {1: (50.0, 41.0), 2: (35.0, 30.0), 3: (25.0, 17.0)},
+    ),
+    "clip": Degradation(
+        lambda x, sdr_db, rng: hard_clip(x, sdr_db), "SI-SDR", "dB", (1, 80),
+        {1: (35.0, 25.0), 2: (20.0, 15.0), 3: (11.0, 8.0)},
+    ),
+    "lowpass": Degradation(
+        lambda x, cutoff_hz, rng: lowpass(x, cutoff_hz), "cutoff", "Hz", (50, 7900),
+        {1: (4000.0, 2500.0), 2: (1500.0, 550.0), 3: (330.0, 240.0)}, log_axis=True,
+    ),
+    "reverb": Degradation(
+        reverb, "RT60", "s", (0.02, 3),
+        {1: (0.13, 0.2), 2: (0.25, 0.33), 3: (0.42, 0.7)}, log_axis=True,
+    ),
+    "compression": Degradation(
+        lambda x, wet, rng: compression(x, wet), "wet share", "1", (0, 1),
+        {1: (0.04, 0.12), 2: (0.19, 0.31), 3: (0.45, 0.8)},
+    ),
+}  # fmt: skip
+KINDS = tuple(DEGRADATIONS)
+SEVERITY_RANGES = {kind: facts.ranges for kind, facts in DEGRADATIONS.items()}
 
 
 def sample_parameter(kind, severity, rng):

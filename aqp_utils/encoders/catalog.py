@@ -8,8 +8,6 @@ import functools
 import json
 import os
 import threading
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,6 +78,8 @@ def cached_weights(name):
 
     A model whose safetensors live on the hub's conversion branch has its config.json in one
     snapshot and its weights in another, so all snapshots of the name are looked at together.
+    `huggingface_hub.scan_cache_dir` would do, but reads every file of every model and data set
+    (seconds), and leaves out a model with one broken link, which then would not be named.
 
     Returns
     -------
@@ -121,20 +121,18 @@ def _hub_answers(name):
     Only what a hub says counts: the file, or that it has no such model. A proxy that answers in
     its place does not. The thread bounds even a name lookup that never returns.
     """
-    from huggingface_hub.constants import ENDPOINT
+    from huggingface_hub import constants, errors, get_hf_file_metadata
 
     answered = []
 
     def ask():
-        request = urllib.request.Request(
-            f"{ENDPOINT}/{name}/resolve/main/config.json", method="HEAD"
-        )
+        url = f"{constants.ENDPOINT}/{name}/resolve/main/config.json"
         try:
-            urllib.request.urlopen(request, timeout=HUB_WAIT_S - 1).close()
+            get_hf_file_metadata(url, token=False, timeout=HUB_WAIT_S - 1)
             answered.append(True)
-        except urllib.error.HTTPError as error:
-            answered.append(error.code in (401, 404))
-        except OSError:
+        except (errors.RepositoryNotFoundError, errors.EntryNotFoundError):
+            answered.append(True)
+        except Exception:  # the client raises many kinds; each means that no hub has answered
             answered.append(False)
 
     thread = threading.Thread(target=ask, daemon=True)

@@ -79,7 +79,7 @@ class EmbeddedModel(torch.nn.Module):
 
 
 def load_model(weights, sha256):
-    """The model of the shipped `encoder_catalog.Weights` in float32, and its card.
+    """The model of the shipped `catalog.Weights` in float32, and its card.
 
     Raises
     ------

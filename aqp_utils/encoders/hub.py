@@ -74,7 +74,7 @@ def _check_complete(model, info, name):
 
 
 def load_model(weights, name):
-    """The model of some `encoder_catalog.Weights` in float32.
+    """The model of some `catalog.Weights` in float32.
 
     Raises
     ------

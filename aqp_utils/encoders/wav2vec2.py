@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.device import torch_device
 from aqp_utils.core.files import sha256_of_files
 from aqp_utils.encoders import embedded
 from aqp_utils.encoders.catalog import EncoderError, resolve
@@ -223,7 +224,7 @@ def load_encoder(
     pooling : str or None
         ``mean`` or ``mean+std`` over time; None is ``mean``.
     device : str
-        ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` …
+        ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
     hidden_size : int or None
         Refuse an encoder of another width; None takes any.
     verbose : bool
@@ -250,8 +251,7 @@ def load_encoder(
             "or embedded."
         )
     layer = _choose_layer(layer, default, n_layers, taken)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch_device(device)
     encoder = Encoder(model, taken, why, sha256, layer, pooling or "mean", device)
     if verbose:
         print(encoder)

@@ -1,0 +1,1 @@
+"""What a predictor is worth: metrics, intervals, baselines, experiments, agreement with labels."""

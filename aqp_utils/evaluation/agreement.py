@@ -10,10 +10,16 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from aqp_utils.evaluation.bootstrap import bootstrap_interval
-from aqp_utils.evaluation.metrics import CLIP, CONDITION, condition_metrics, regression_metrics
+from aqp_utils.evaluation import counted
+from aqp_utils.evaluation.metrics import (
+    CLIP,
+    CONDITION,
+    condition_metrics,
+    first_order_mapping,
+    regression_metrics,
+)
 from aqp_utils.evaluation.peers import peer_scores
-from aqp_utils.evaluation.summary import plain
+from aqp_utils.evaluation.summary import plain, with_intervals
 from aqp_utils.predict.predictor import TABLE_COLUMNS
 from aqp_utils.recordings.reading import Recording
 from aqp_utils.recordings.second_process import read_all
@@ -121,29 +127,16 @@ def measure(table, columns, n_draws, rng):
     result = {CLIP: {}, CONDITION: {}}
     for column in columns:
         part = table[table[column].notna()].assign(**{OURS: table[column]})
-        result[CLIP][column] = {"n": len(part)} | _with_intervals(part, n_draws, rng)
+        result[CLIP][column] = {"n": len(part)} | with_intervals(part, n_draws, rng, _statistics)
         if part["condition"].nunique() >= FEWEST:
             means = condition_metrics(part, by=["condition"])
             result[CONDITION][column] = {name: plain(value) for name, value in means.items()}
     return result
 
 
-def _statistics(table):
+def _statistics(table, counts):
     ci95 = table["ci95"] if table["ci95"].notna().all() else None
-    return regression_metrics(table["score"], table[OURS], ci95)
-
-
-def _with_intervals(table, n_draws, rng):
-    if table["source"].nunique() < 2:
-        return {
-            name: {"value": plain(value), "low": None, "high": None}
-            for name, value in _statistics(table).items()
-        }
-    rows = bootstrap_interval(_statistics, table, "source", n_draws, rng)
-    return {
-        name: {"value": plain(row.estimate), "low": plain(row.low), "high": plain(row.high)}
-        for name, row in rows.iterrows()
-    }
+    return counted.regression(counts, table["score"], table[OURS], ci95)
 
 
 def by_condition(table):
@@ -177,8 +170,6 @@ def worst_clips(table, n=N_WORST):
 
     Adds the column error_mapped: what offset and gain of the scale do not explain.
     """
-    from aqp_utils.evaluation.metrics import first_order_mapping
-
     mapped = first_order_mapping(table["score"], table[OURS]) - table["score"]
     order = np.argsort(-np.abs(mapped.to_numpy()), kind="stable")[:n]
     return table.assign(error_mapped=mapped).iloc[order].reset_index(drop=True)

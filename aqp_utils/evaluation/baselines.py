@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from aqp_utils.core.scale import CLASSES, SCALE
-from aqp_utils.model.prediction import Prediction
+from aqp_utils.model.prediction import Prediction, from_probabilities
 
 ALPHAS = np.logspace(-1, 5, 7)  # ridge penalties tried; inputs have unit variance
 FOLDS = 5  # of the search for the penalty
@@ -25,13 +25,15 @@ class Constant:
     """Mean training score and majority class for every clip: what to get without listening."""
 
     def fit(self, features, clips):
+        """Keep the mean score and the share of each class."""
         self.score = clips["score"].mean()
         self.shares = _class_shares(clips["quality"])
         return self
 
     def predict(self, features, clips):
+        """The same answer for every clip."""
         probabilities = np.tile(self.shares, (len(clips), 1))
-        return _from_probabilities(probabilities, np.full(len(clips), self.score))
+        return from_probabilities(probabilities, np.full(len(clips), self.score))
 
 
 class Ridge:
@@ -42,6 +44,7 @@ class Ridge:
     """
 
     def fit(self, features, clips):
+        """Choose the penalty and fit both models on all clips."""
         n_folds = min(FOLDS, clips["source"].nunique())
         folds = list(GroupKFold(n_folds).split(features, groups=clips["source"]))
         self.regressor = make_pipeline(StandardScaler(), RidgeCV(ALPHAS, cv=folds))
@@ -51,6 +54,7 @@ class Ridge:
         return self
 
     def predict(self, features, clips):
+        """Score inside the scale, class without probabilities."""
         return Prediction(
             np.full((len(clips), len(CLASSES)), np.nan),
             self.classifier.predict(features).tolist(),
@@ -68,6 +72,7 @@ class Boosting:
         self.seed = seed
 
     def fit(self, features, clips):
+        """Fit one model per task."""
         share = min(1.0, FEATURES_PER_SPLIT / features.shape[1])
         settings = {"random_state": self.seed, "max_features": share}
         self.regressor = HistGradientBoostingRegressor(**settings)
@@ -77,10 +82,11 @@ class Boosting:
         return self
 
     def predict(self, features, clips):
+        """Score, and probabilities in the order of `CLASSES`."""
         probabilities = np.zeros((len(clips), len(CLASSES)))
         columns = [CLASSES.index(name) for name in self.classifier.classes_]
         probabilities[:, columns] = self.classifier.predict_proba(features)
-        return _from_probabilities(probabilities, self.regressor.predict(features))
+        return from_probabilities(probabilities, self.regressor.predict(features))
 
 
 class Oracle:
@@ -91,19 +97,26 @@ class Oracle:
     """
 
     def fit(self, features, clips):
+        """Keep mean score and class shares of each kind and severity."""
         cells = clips.groupby(["kind", "severity"], observed=True)
         self.score = cells["score"].mean().to_dict()
         self.shares = {cell: _class_shares(part) for cell, part in cells["quality"]}
         return self
 
     def predict(self, features, clips):
-        """Raises ValueError for a kind and severity that training did not have."""
+        """What training had on average for the clip's kind and severity.
+
+        Raises
+        ------
+        ValueError
+            For a kind and severity that training did not have.
+        """
         cells = list(zip(clips["kind"], clips["severity"], strict=True))
         for kind, severity in cells:
             if (kind, severity) not in self.score:
                 raise ValueError(f"the oracle has no training clip of {kind} severity {severity}.")
         probabilities = np.array([self.shares[cell] for cell in cells])
-        return _from_probabilities(probabilities, np.array([self.score[cell] for cell in cells]))
+        return from_probabilities(probabilities, np.array([self.score[cell] for cell in cells]))
 
 
 BASELINES = {
@@ -116,11 +129,6 @@ BASELINES = {
 
 def _class_shares(quality):
     return np.array([np.mean(quality == name) for name in CLASSES])
-
-
-def _from_probabilities(probabilities, score):
-    quality = [CLASSES[index] for index in probabilities.argmax(axis=1)]
-    return Prediction(probabilities, quality, np.clip(score, *SCALE))
 
 
 ON_FEATURES = ("ridge", "gradient boosting")  # these listen; the others ignore the features

@@ -9,11 +9,12 @@ corrected for the number of comparisons: of many, one in twenty looks clear by l
 import numpy as np
 import pandas as pd
 
-from aqp_utils.evaluation.bootstrap import DRAW_METRICS, draw_counts, mean_over_seeds
+from aqp_utils.evaluation import counted
+from aqp_utils.evaluation.bootstrap import interval_or_value, paired_difference
 from aqp_utils.evaluation.metrics import clip_metrics, monotonicity
 
 TRIAL = ["experiment", "condition"]
-TAILS = (2.5, 97.5)  # percent, of a 95 % interval
+METRICS = ("accuracy", "macro_f1", "off_by_two", "bias", "mae", "rmse", "pcc", "srcc")
 
 
 def per_seed(predictions):
@@ -49,13 +50,15 @@ def summary(predictions, n, rng):
     -------
     DataFrame
         One row per experiment, condition and metric: mean and sd over seeds (NaN for one seed),
-        low and high (95 % interval of the mean), n_seeds, n_clips (of all seeds).
+        low and high (95 % interval of the mean; NaN if all clips are of one source), n_seeds,
+        n_clips (of all seeds).
     """
     judged = predictions[predictions["judged"]]
-    spread = per_seed(predictions).groupby(TRIAL)[list(DRAW_METRICS)].std()
+    spread = per_seed(predictions).groupby(TRIAL)[list(METRICS)].std()
     tables = []
     for trial, part in judged.groupby(TRIAL, sort=False):
-        table = _intervals(mean_over_seeds(*_drawn(part, n, rng)), "mean")
+        table = interval_or_value(mean_over_seeds, part, "source", n, rng)
+        table = table.rename(columns={"estimate": "mean"})
         table.insert(1, "sd", spread.loc[trial].reindex(table.index))
         tables.append(_labelled(table, trial, part))
     return pd.concat(tables, ignore_index=True)
@@ -110,13 +113,38 @@ def differences(predictions, reference, n, rng):
     tables = []
     for trial, part in trials.items():
         first, second = _paired(part, base, trial)
-        first, counts = _drawn(first, n, rng)
-        second = second.assign(group=first["group"].to_numpy())
-        draws = mean_over_seeds(first, counts) - mean_over_seeds(second, counts)
-        table = _intervals(draws, "difference")
+        difference = paired_difference(mean_over_seeds, first, second)
+        table = interval_or_value(difference, first, "source", n, rng)
+        table = table.rename(columns={"estimate": "difference"})
         table["clear"] = (table["low"] > 0) | (table["high"] < 0)
         tables.append(_labelled(table, trial, first))
     return pd.concat(tables, ignore_index=True)
+
+
+def mean_over_seeds(table, counts):
+    """Metrics within each seed, averaged over the seeds, in every draw of clips.
+
+    Parameters
+    ----------
+    table : DataFrame, n rows
+        Predictions of several seeds: columns seed and those of `counted.of_predictions`.
+    counts : ndarray, shape (n_draws, n)
+
+    Returns
+    -------
+    dict of ndarray, shape (n_draws,)
+        Keys `METRICS`. A seed without a drawn clip does not count in that draw.
+    """
+    seeds = [
+        counted.of_predictions(table.iloc[rows], counts[:, rows])
+        for _, rows in sorted(table.groupby("seed").indices.items())
+    ]
+    return {name: _mean_of_defined([seed[name] for seed in seeds]) for name in METRICS}
+
+
+def _mean_of_defined(values):
+    defined = np.isfinite(values)
+    return counted.ratio(np.where(defined, values, 0).sum(axis=0), defined.sum(axis=0))
 
 
 def _paired(part, base, trial):
@@ -128,24 +156,8 @@ def _paired(part, base, trial):
     return first.loc[common].reset_index(), second.loc[common].reset_index()
 
 
-def _drawn(part, n, rng):
-    group, sources = pd.factorize(part["source"])
-    return part.assign(group=group), draw_counts(len(sources), n, rng)
-
-
-def _intervals(draws, estimate):
-    """Row 0 of the draws is the estimate itself; the others give its interval."""
-    rows = []
-    for name in draws:
-        values = draws[name].to_numpy()
-        drawn = values[1:][np.isfinite(values[1:])]
-        low, high = np.percentile(drawn, TAILS) if len(drawn) else (np.nan, np.nan)
-        rows.append({estimate: values[0], "low": low, "high": high})
-    return pd.DataFrame(rows, index=pd.Index(draws.columns, name="metric"))
-
-
 def _labelled(table, trial, part):
-    table = table.reset_index()
+    table = table.rename_axis("metric").reset_index()
     table["n_seeds"], table["n_clips"] = part["seed"].nunique(), len(part)
     for position, (name, value) in enumerate(zip(TRIAL, trial, strict=True)):
         table.insert(position, name, value)

@@ -14,10 +14,11 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from aqp_utils.core.scale import CLASSES, SCALE, class_indices
+from aqp_utils.core.scale import class_indices
 from aqp_utils.data.split import TEST, TRAIN, check_disjoint, grouped_split
+from aqp_utils.model.fusion import fused
 from aqp_utils.model.network import Examples, MultiTaskNet, fit
-from aqp_utils.model.prediction import Prediction, prediction_table
+from aqp_utils.model.prediction import from_logits, prediction_table
 
 FUSED = "psychoacoustic + embedding"
 INPUTS = (FUSED, "psychoacoustic", "embedding", "classic", "classic + embedding")
@@ -146,7 +147,7 @@ def select_inputs(features, clips, names):
     for name, array in zip(names.split(" + "), columns, strict=True):
         if len(array) != len(clips):
             raise ValueError(f"features {name!r} have {len(array)} rows for {len(clips)} clips.")
-    return np.hstack(columns)
+    return fused(*columns)
 
 
 def _input(features, clips, name):
@@ -236,14 +237,13 @@ def train_and_predict(inputs, clips, parts, training, seed):
 def _predict(network, inputs, training):
     with torch.no_grad():
         logits, score = network(torch.as_tensor(inputs, dtype=torch.float32))
-    probabilities = logits.double().softmax(1).numpy()
-    quality = [CLASSES[index] for index in probabilities.argmax(axis=1)]
-    score = np.clip(score.double().numpy(), *SCALE)
+    prediction = from_logits(logits, score)
     if training.class_weight == 0:
-        probabilities, quality = np.full_like(probabilities, np.nan), [None] * len(quality)
+        missing = np.full_like(prediction.probabilities, np.nan)
+        prediction = prediction._replace(probabilities=missing, quality=[None] * len(inputs))
     if training.score_weight == 0:
-        score = np.full_like(score, np.nan)
-    return Prediction(probabilities, quality, score)
+        prediction = prediction._replace(score=np.full(len(inputs), np.nan))
+    return prediction
 
 
 def run(trials, features, clips, jobs=1, progress=False):

@@ -226,10 +226,12 @@ def reasons(predictor, clips, table, changes=CHANGES, threshold=WORTH_A_WORD):
 
     Parameters
     ----------
-    predictor, clips, changes
-        As `invariance_table`.
+    predictor : Predictor
+        This, `clips` and `changes` are those of `invariance_table`.
+    clips : list of ndarray
     table : DataFrame
         From `invariance_table`.
+    changes : sequence of Change
     threshold : float
         Mean |change| of the score.
 

@@ -3,14 +3,17 @@
 Every function takes a table of predictions (columns quality, score, predicted_quality,
 predicted_score, p_low, p_medium, p_high, kind, severity, source) or plain arrays. A metric that
 the data do not define (the correlation of a constant, the precision of a class never predicted)
-is NaN, never 0 and never a warning. Intervals are in `intervals`.
+is NaN, never 0 and never a warning. Intervals are in `bootstrap`. The formulas themselves are in
+`counted`, for one draw of clips or a thousand.
 """
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from aqp_utils.core.scale import CLASSES, class_indices
+from aqp_utils.evaluation import counted
+from aqp_utils.evaluation.counted import ratio
 
 CLIP, CONDITION = "clip", "condition"  # level at which a metric is taken, named in every table
 
@@ -21,17 +24,18 @@ def pearson(true, predicted):
     NaN if there are fewer than two values, one is NaN, or either array is constant: a constant
     prediction says nothing about order, and 0 would claim that it had been tried.
     """
-    true, predicted = np.asarray(true, dtype=float), np.asarray(predicted, dtype=float)
-    if len(true) < 2 or not (np.ptp(true) > 0 and np.ptp(predicted) > 0):
-        return np.nan
-    true, predicted = true - true.mean(), predicted - predicted.mean()
-    norm = np.sqrt(np.sum(true**2)) * np.sqrt(np.sum(predicted**2))
-    return float(np.clip(np.sum(true * predicted) / norm, -1, 1)) if norm > 0 else np.nan
+    return float(_of_sample(counted.pearson, true, predicted)[0])
 
 
 def spearman(true, predicted):
     """Spearman rank correlation (SRCC), ties at their mean rank; NaN where `pearson` is."""
-    return pearson(rankdata(true), rankdata(predicted))
+    return float(_of_sample(counted.spearman, true, predicted)[0])
+
+
+def _of_sample(metric, true, predicted, *more):
+    """A metric of `counted` where every clip counts once: its one draw is the sample itself."""
+    true, predicted = np.asarray(true, dtype=float), np.asarray(predicted, dtype=float)
+    return metric(np.ones((1, len(true))), true, predicted, *more)
 
 
 def first_order_mapping(true, predicted):
@@ -48,11 +52,7 @@ def first_order_mapping(true, predicted):
     -------
     ndarray, shape (n,)
     """
-    true, predicted = np.asarray(true, dtype=float), np.asarray(predicted, dtype=float)
-    centred = predicted - predicted.mean()
-    power = np.sum(centred**2)
-    slope = max(0.0, np.sum(centred * true) / power) if power > 0 else 0.0
-    return true.mean() + slope * centred
+    return _of_sample(counted.first_order_mapping, true, predicted)[0]
 
 
 def rmse_mapped(true, predicted):
@@ -60,7 +60,7 @@ def rmse_mapped(true, predicted):
 
     NaN under three clips: the two degrees of freedom of the line leave nothing to measure.
     """
-    return _rms_with_freedom(first_order_mapping(true, predicted) - true)
+    return regression_metrics(true, predicted)["rmse_mapped"]
 
 
 def rmse_star(true, predicted, ci95):
@@ -75,14 +75,7 @@ def rmse_star(true, predicted, ci95):
     ci95 : array_like, shape (n,) or scalar
         Half width of the 95 % confidence interval of each label.
     """
-    error = np.abs(first_order_mapping(true, predicted) - true)
-    return _rms_with_freedom(np.maximum(0.0, error - np.asarray(ci95)))
-
-
-def _rms_with_freedom(error, freedom=2):
-    if len(error) <= freedom:
-        return np.nan
-    return float(np.sqrt(np.sum(np.square(error)) / (len(error) - freedom)))
+    return regression_metrics(true, predicted, ci95)["rmse_star"]
 
 
 def regression_metrics(true, predicted, ci95=None):
@@ -100,39 +93,17 @@ def regression_metrics(true, predicted, ci95=None):
         bias (mean of predicted minus true), mae, mse, rmse (over n), pcc, srcc, rmse_mapped
         (over n − 2). All NaN without clips, or if a prediction is NaN: none is left out silently.
     """
-    true, predicted = np.asarray(true, dtype=float), np.asarray(predicted, dtype=float)
-    if len(true) == 0 or np.isnan(predicted).any():
-        names = ("bias", "mae", "mse", "rmse", "pcc", "srcc", "rmse_mapped")
-        return dict.fromkeys(names if ci95 is None else (*names, "rmse_star"), np.nan)
-    error = predicted - true
-    mse = float(np.mean(error**2))
-    metrics = {
-        "bias": float(np.mean(error)),
-        "mae": float(np.mean(np.abs(error))),
-        "mse": mse,
-        "rmse": float(np.sqrt(mse)),
-        "pcc": pearson(true, predicted),
-        "srcc": spearman(true, predicted),
-        "rmse_mapped": rmse_mapped(true, predicted),
-    }
-    if ci95 is not None:
-        metrics["rmse_star"] = rmse_star(true, predicted, ci95)
-    return metrics
+    found = _of_sample(counted.regression, true, predicted, ci95)
+    return {name: float(values[0]) for name, values in found.items()}
 
 
 def confusion(true, predicted):
     """Counts of true (rows) against predicted (columns) classes, as a DataFrame (3, 3)."""
     return pd.DataFrame(
-        _confusion(class_indices(true), class_indices(predicted)),
+        confusion_matrix(class_indices(true), class_indices(predicted), labels=range(len(CLASSES))),
         index=pd.Index(CLASSES, name="true"),
         columns=pd.Index(CLASSES, name="predicted"),
     )
-
-
-def _confusion(true, predicted):
-    n_classes = len(CLASSES)
-    counts = np.bincount(true * n_classes + predicted, minlength=n_classes**2)
-    return counts.reshape(n_classes, n_classes)
 
 
 def per_class(true, predicted):
@@ -144,21 +115,16 @@ def per_class(true, predicted):
         precision is NaN for a class never predicted, recall for a class that does not occur;
         f1 = 2·TP / (2·TP + FP + FN) is then 0, and NaN only if neither happens.
     """
-    counts = _confusion(class_indices(true), class_indices(predicted))
-    hits, actual, claimed = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    return pd.DataFrame(
-        {
-            "precision": _ratio(hits, claimed),
-            "recall": _ratio(hits, actual),
-            "f1": _ratio(2 * hits, actual + claimed),
-            "support": actual,
-        },
-        index=pd.Index(CLASSES, name="class"),
+    names = ("precision", "recall", "f1", "support")
+    columns = precision_recall_fscore_support(
+        class_indices(true),
+        class_indices(predicted),
+        labels=range(len(CLASSES)),
+        zero_division=np.nan,
     )
-
-
-def _ratio(part, whole):
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return pd.DataFrame(
+        dict(zip(names, columns, strict=True)), index=pd.Index(CLASSES, name="class")
+    )
 
 
 def classification_metrics(true, predicted):
@@ -176,18 +142,8 @@ def classification_metrics(true, predicted):
         (mean distance in classes); off_by_two (share of low taken for high or the reverse). All
         NaN without clips, or if predicted classes are missing (None or NaN).
     """
-    if len(true) == 0 or pd.isna(predicted).any():
-        return dict.fromkeys(("accuracy", "macro_f1", "ordinal_error", "off_by_two"), np.nan)
-    true, predicted = class_indices(true), class_indices(predicted)
-    distance = np.abs(true - predicted)
-    counts = _confusion(true, predicted)
-    f1 = _ratio(2 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1))
-    return {
-        "accuracy": float(np.mean(distance == 0)),
-        "macro_f1": float(np.nanmean(f1)),
-        "ordinal_error": float(np.mean(distance)),
-        "off_by_two": float(np.mean(distance == 2)),
-    }
+    found = counted.classification(np.ones((1, len(true))), true, predicted)
+    return {name: float(values[0]) for name, values in found.items()}
 
 
 def reliability(true, probabilities, n_bins=10):
@@ -230,7 +186,7 @@ def _reliability(true, probabilities, n_bins):
     position = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, n_bins - 1)
     count = np.bincount(position, minlength=n_bins)
     sums = [np.bincount(position, values, n_bins) for values in (confidence, right)]
-    return count, _ratio(sums[0], count), _ratio(sums[1], count)
+    return count, ratio(sums[0], count), ratio(sums[1], count)
 
 
 def expected_calibration_error(true, probabilities, n_bins=10):
@@ -284,7 +240,7 @@ def _by_severity(table):
     cell = row * shape[1] + severity
     count = np.bincount(cell, minlength=shape[0] * shape[1])
     total = np.bincount(cell, table["predicted_score"].to_numpy(dtype=float), len(count))
-    return _ratio(total, count).reshape(shape)
+    return ratio(total, count).reshape(shape)
 
 
 def clip_metrics(table):
@@ -318,25 +274,3 @@ def condition_metrics(table, by=("kind", "severity")):
     """
     means = table.groupby(list(by), observed=True)[["score", "predicted_score"]].mean()
     return {"n": len(means), **regression_metrics(means["score"], means["predicted_score"])}
-
-
-def report(table, by="kind"):
-    """Metrics overall and per group at clip level, and overall at condition level.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Predictions.
-    by : str
-        Column whose values are the groups.
-
-    Returns
-    -------
-    DataFrame
-        Columns level ("clip" or "condition"), group ("all" or a value of `by`), n, metrics.
-    """
-    rows = [{"level": CLIP, "group": "all", **clip_metrics(table)}]
-    for group, part in table.groupby(by, observed=True, sort=False):
-        rows.append({"level": CLIP, "group": group, **clip_metrics(part)})
-    rows.append({"level": CONDITION, "group": "all", **condition_metrics(table)})
-    return pd.DataFrame(rows)

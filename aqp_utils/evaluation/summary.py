@@ -4,28 +4,14 @@ import math
 
 import numpy as np
 
-from aqp_utils.evaluation.bootstrap import bootstrap_interval
-from aqp_utils.evaluation.metrics import (
-    classification_metrics,
-    clip_metrics,
-    condition_metrics,
-    confusion,
-    per_class,
-    regression_metrics,
-)
+from aqp_utils.evaluation import counted
+from aqp_utils.evaluation.bootstrap import interval_or_value
+from aqp_utils.evaluation.metrics import clip_metrics, condition_metrics, confusion, per_class
 
-_CLASS_METRICS = ("accuracy", "macro_f1", "ordinal_error", "off_by_two")
 _SCORE_METRICS = ("mae", "mse", "rmse", "rmse_mapped", "pcc", "srcc")
 
 
-def _statistics(table):
-    return {
-        **classification_metrics(table["quality"], table["predicted_quality"]),
-        **regression_metrics(table["score"], table["predicted_score"]),
-    }
-
-
-def with_intervals(table, n, rng):
+def with_intervals(table, n, rng, statistics=counted.of_predictions):
     """Class and score metrics of a table of predictions, clip level, with 95 % intervals.
 
     Parameters
@@ -35,6 +21,8 @@ def with_intervals(table, n, rng):
     n : int
         Number of draws.
     rng : numpy.random.Generator
+    statistics : callable
+        As in `bootstrap_interval`, giving a dict; default: all class and score metrics.
 
     Returns
     -------
@@ -42,10 +30,7 @@ def with_intervals(table, n, rng):
         metric -> {"value", "low", "high"}; None where a metric is undefined, and no interval
         where all clips come from one source.
     """
-    if table["source"].nunique() < 2:
-        values = _statistics(table).items()
-        return {name: {"value": plain(v), "low": None, "high": None} for name, v in values}
-    rows = bootstrap_interval(_statistics, table, "source", n, rng)
+    rows = interval_or_value(statistics, table, "source", n, rng)
     return {
         name: {"value": plain(row.estimate), "low": plain(row.low), "high": plain(row.high)}
         for name, row in rows.iterrows()
@@ -77,7 +62,7 @@ def summarize(predictions, baselines, n, rng):
         "level": "clip",
         "n_test": len(predictions),
         "n_test_sources": int(predictions["source"].nunique()),
-        "classification": {name: overall[name] for name in _CLASS_METRICS}
+        "classification": {name: overall[name] for name in counted.CLASS_METRICS}
         | {
             "per_class": {
                 name: {k: plain(v) for k, v in row.items()} | {"support": int(row["support"])}

@@ -6,8 +6,6 @@ them.
 """
 
 import tempfile
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +17,9 @@ from aqp_utils.data.clips import make_clean, make_degraded, plan_degraded
 from aqp_utils.data.extraction import embeddings_of, features_of
 from aqp_utils.data.labels import pseudo_pesq
 from aqp_utils.data.split import TEST, TRAIN, grouped_split
-from aqp_utils.degradations.codecs import through_codec
-from aqp_utils.degradations.degrade import KINDS, add_noise
-from aqp_utils.degradations.noise import add_coloured_noise
+from aqp_utils.degradations.catalogue import TRAINED_ON, UNSEEN
+from aqp_utils.degradations.degrade import KINDS
+from aqp_utils.evaluation import counted
 from aqp_utils.evaluation.bootstrap import bootstrap_interval
 from aqp_utils.evaluation.experiments import UNUSED, select_inputs, train_and_predict
 from aqp_utils.evaluation.metrics import spearman
@@ -32,50 +30,11 @@ SEVERITIES = (1, 2, 3)
 # --- other damage --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class UnseenDamage:
-    """A damage: its function (audio, parameter, rng) and the steps it is tried at.
-
-    Attributes
-    ----------
-    apply : callable
-    parameter, unit : str
-    steps : tuple of float
-        Mild to severe.
-    """
-
-    apply: callable
-    parameter: str
-    unit: str
-    steps: tuple
-
-
-_SNRS_DB = (50.0, 40.0, 30.0, 20.0, 10.0)
-
-
-def _noise(exponent):
-    return UnseenDamage(partial(add_coloured_noise, exponent=exponent), "SNR", "dB", _SNRS_DB)
-
-
-def _codec(name, steps_kbps):
-    return UnseenDamage(
-        lambda audio, kbps, rng: through_codec(audio, name, kbps), "bit rate", "kbit/s", steps_kbps
-    )
-
-
-TRAINED_ON = "white noise (trained on)"
-DAMAGES = {
-    TRAINED_ON: UnseenDamage(add_noise, "SNR", "dB", _SNRS_DB),
-    "pink noise": _noise(1),
-    "brown noise": _noise(2),
-    "blue noise": _noise(-1),
-    "MP3": _codec("mp3", (64.0, 32.0, 24.0, 16.0, 8.0)),
-    "Opus": _codec("opus", (64.0, 32.0, 24.0, 12.0, 6.0)),
-}
+DAMAGES = UNSEEN  # the name that notebooks know it by
 REFERENCE = "white-noise label"
 
 
-def unseen_predictions(predictor, clips, seed=0, damages=DAMAGES):
+def unseen_predictions(predictor, clips, seed=0, damages=UNSEEN):
     """Score clean sources under every damage at every step, back at the level of the source.
 
     Parameters
@@ -122,15 +81,26 @@ def _reference(name, parameter):
     return pseudo_pesq("noise", parameter) if name in (TRAINED_ON, "pink noise") else np.nan
 
 
-def _order(table):
-    """Order of the steps of each source, then the mean over sources."""
-    scores = table.pivot(index="source", columns="step", values="predicted_score").to_numpy()
+def _order_of_sources(table):
+    """How far the scores of each source follow the steps: one row per source."""
+    scores = table.pivot(index="source", columns="step", values="predicted_score")
+    scores = scores.loc[table["source"].unique()]
     mild, severe = np.triu_indices(scores.shape[1], k=1)
-    steps = np.arange(scores.shape[1])
-    rho = [spearman(-steps, row) for row in scores]
+    steps, values = np.arange(scores.shape[1]), scores.to_numpy()
+    return pd.DataFrame(
+        {
+            "source": scores.index,
+            # One score for all steps has no order: 0.
+            "spearman": np.nan_to_num([spearman(-steps, row) for row in values]),
+            "pairs_in_order": (values[:, mild] > values[:, severe]).mean(axis=1),
+        }
+    )
+
+
+def _mean_order(sources, counts):
     return {
-        "spearman": np.mean(np.nan_to_num(rho)),  # one score for all steps has no order: 0
-        "pairs_in_order": np.mean(scores[:, mild] > scores[:, severe]),
+        name: counted.mean(counts, sources[name].to_numpy())
+        for name in ("spearman", "pairs_in_order")
     }
 
 
@@ -155,9 +125,10 @@ def unseen_order(table, n_draws, rng):
     """
     rows = []
     for damage, part in table.groupby("damage", sort=False):
-        intervals = bootstrap_interval(_order, part, "source", n_draws, rng)
+        sources = _order_of_sources(part)
+        intervals = bootstrap_interval(_mean_order, sources, "source", n_draws, rng)
         ends = part.groupby("step")["predicted_score"].mean()
-        row = {"damage": damage, "n_sources": part["source"].nunique()}
+        row = {"damage": damage, "n_sources": len(sources)}
         for name, entry in intervals.iterrows():
             row |= {name: entry.estimate, f"{name}_low": entry.low, f"{name}_high": entry.high}
         row |= {"mildest": ends.iloc[0], "severest": ends.iloc[-1]}

@@ -1,5 +1,6 @@
-"""Roughness after Daniel & Weber, "Psychoacoustical roughness: implementation of an optimized
-model", Acustica 83, 113-123 (1997).
+"""Roughness after Daniel & Weber (1997).
+
+"Psychoacoustical roughness: implementation of an optimized model", Acustica 83, 113-123.
 
 Each 0.2 s window is split into 47 overlapping channels, 1 Bark wide; the envelope of each channel
 is weighted by the ear's sensitivity to its modulation frequency; correlated modulation of

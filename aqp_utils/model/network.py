@@ -98,12 +98,14 @@ def train(
     epochs, batch_size : int
     learning_rate : float
         Of Adam.
-    score_weight, class_weight : float
+    score_weight : float
         Loss = class_weight · cross-entropy + score_weight · MSE. One at 0 trains one head only.
     seed : int
         Order of the batches and dropout. Same seed, machine and threads: same bits.
     device : str
         "cpu" or "cuda".
+    class_weight : float
+        See `score_weight`.
     progress : bool
         Show a bar over the epochs.
 

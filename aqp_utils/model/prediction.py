@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aqp_utils.core.scale import CLASSES
+from aqp_utils.core.scale import CLASSES, SCALE
 
 
 class Prediction(NamedTuple):
@@ -23,6 +23,39 @@ class Prediction(NamedTuple):
     probabilities: np.ndarray
     quality: list
     score: np.ndarray
+
+
+def from_probabilities(probabilities, score):
+    """The most probable class of each clip, and scores clipped to the scale.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n, 3)
+    score : ndarray, shape (n,)
+
+    Returns
+    -------
+    Prediction
+    """
+    quality = [CLASSES[index] for index in probabilities.argmax(axis=1)]
+    return Prediction(probabilities, quality, np.clip(score, *SCALE))
+
+
+def from_logits(logits, score):
+    """What the network's two heads say, in double precision.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (n, 3)
+        Without gradient, on any device.
+    score : Tensor, shape (n,)
+
+    Returns
+    -------
+    Prediction
+    """
+    probabilities = logits.cpu().double().softmax(1).numpy()
+    return from_probabilities(probabilities, score.cpu().double().numpy())
 
 
 def prediction_table(clips, prediction):

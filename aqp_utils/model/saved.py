@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from aqp_utils.core.files import atomic, write_json
 from aqp_utils.core.scale import CLASSES, SCALE
 from aqp_utils.model.network import MultiTaskNet
-from aqp_utils.model.prediction import Prediction
+from aqp_utils.model.prediction import from_logits
 
 FORMAT = 1  # of model.json
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -75,9 +75,7 @@ class QualityModel:
         self.network.eval()
         with torch.no_grad():
             logits, score = self.network(inputs)
-        probabilities = logits.double().softmax(1).numpy()
-        quality = [CLASSES[index] for index in probabilities.argmax(1)]
-        return Prediction(probabilities, quality, np.clip(score.double().numpy(), *SCALE))
+        return from_logits(logits, score)
 
 
 def save_model(folder, model, scaler, about):

@@ -43,7 +43,9 @@ def domain_warnings(z, embedding, names):
 
     Parameters
     ----------
-    z, embedding
+    z : ndarray, shape (n_features,)
+        From `distances`.
+    embedding : float
         From `distances`.
     names : sequence of str
         Of the features.

@@ -22,10 +22,12 @@ from aqp_utils.core.audio import (
     without_silent_ends,
 )
 from aqp_utils.core.scale import CLASSES
+from aqp_utils.core.text import shown
 from aqp_utils.encoders.spectrogram import load_spectrogram_encoder
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.sets import FEATURE_SETS, feature_names
 from aqp_utils.model import conformal
+from aqp_utils.model.fusion import fused
 from aqp_utils.model.saved import DESCRIPTION, load_model
 from aqp_utils.predict import familiarity, shipped
 from aqp_utils.recordings.folders import find_recordings
@@ -207,11 +209,11 @@ class Predictor:
             disable=not progress,
         )
         rows = [self._row(path, recording, curve) for path, recording in results]
-        rows += [{"file": str(path), "error": why} for path, why in found.problems.items()]
+        rows += [{"file": shown(path), "error": why} for path, why in found.problems.items()]
         table = pd.DataFrame(rows, columns=TABLE_COLUMNS + ["curve"] * curve)
         texts = ["quality", "domain_warning", "notes", "error"]
         table = table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
-        table.attrs["duplicates"] = [str(path) for path in found.duplicates]
+        table.attrs["duplicates"] = [shown(path) for path in found.duplicates]
         return table
 
     def score(self, recording, curve=False):
@@ -272,10 +274,10 @@ class Predictor:
                 raise recording
             result = self.score(recording, curve)
         except ValueError as error:  # a RecordingError, or what features and encoder refuse
-            sentence = str(error)
-            named = sentence if sentence.startswith(str(path)) else f"{path}: {sentence}"
-            return {"file": str(path), "error": named}
-        row = {"file": str(path), **result.row()}
+            sentence, name = shown(error), shown(path)
+            named = sentence if sentence.startswith(name) else f"{name}: {sentence}"
+            return {"file": name, "error": named}
+        row = {"file": shown(path), **result.row()}
         if curve:
             points = result.curve[["start_s", "score"]].astype(object)
             row["curve"] = points.where(points.notna(), None).to_numpy().tolist()
@@ -301,7 +303,7 @@ class Predictor:
             embedded = [self.encoder.embed(part)]
             if self.spectrogram is not None:
                 embedded.append(self.spectrogram.embed(part))
-            parts.append(np.hstack([np.array(features.result()), *embedded]))
+            parts.append(fused(features.result(), *embedded))
         return np.concatenate(parts)
 
     def _remarks(self, recording, inputs):

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from aqp_utils.core.text import shown
 from aqp_utils.recordings.reading import extensions
 
 
@@ -16,7 +17,7 @@ class Found(NamedTuple):
     duplicates : list of Path
         Named again, directly, through a folder or through a link.
     problems : dict
-        Path -> sentence, for folders without recordings.
+        Path -> sentence, for folders without recordings and links that lead nowhere.
     """
 
     files: list
@@ -44,9 +45,13 @@ def find_recordings(paths):
     for path in map(Path, paths):
         files = recordings_in(path) if path.is_dir() else [path]
         if not files:
-            found.problems[path] = f"{path}: no recording in this folder ({_endings()})."
+            found.problems[path] = f"{shown(path)}: no recording in this folder ({_endings()})."
         for file in files:
-            identity = file.resolve()
+            try:
+                identity = file.resolve(strict=file.is_symlink())
+            except (OSError, RuntimeError):  # before Python 3.13 a circle of links is the latter
+                found.problems[file] = f"{shown(file)}: this link leads in a circle or nowhere."
+                continue
             (found.duplicates if identity in seen else found.files).append(file)
             seen.add(identity)
     return found
@@ -60,7 +65,8 @@ def recordings_in(folder):
         path
         for path in files
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
+        and (path.is_symlink() or path.is_file())  # a link that leads nowhere is told of
+        and not path.is_dir()
     )
 
 

@@ -8,6 +8,7 @@ and channels.
 
 import functools
 import numbers
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,7 +171,7 @@ def _opened(path):
     with open(path, "rb"):
         pass  # libsndfile calls every failure "System error"
     try:
-        return sf.SoundFile(path)
+        return sf.SoundFile(os.fsencode(path))  # as bytes: a name need not be UTF-8
     except sf.LibsndfileError as error:
         raise ValueError(
             f"not audio that can be read here ({error.error_string.rstrip('.')}); "

@@ -2,6 +2,8 @@
 
 libsndfile parses files from anywhere; some make it loop for ever (libsndfile issue 1118) and no
 Python thread can stop it. A process can be ended. It also reads ahead while this one computes.
+A pool with a time limit per task (pebble) would not do: twelve hours of audio may take half an
+hour, so only signs of life tell slow from stuck; and a pool that spawns needs a guarded script.
 Run as a program, this module is that second process: a path per line in, recordings out.
 """
 

@@ -1,4 +1,8 @@
-"""What a WAV header claims, held against the file: libsndfile believes or mends it in silence."""
+"""What a WAV header claims, held against the file: libsndfile believes or mends it in silence.
+
+Its log (soundfile's `extra_info`), which serves for AIFF, says nothing of wrong channels or bits
+and leaves open whether a length that it mends was a stream's or was cut off.
+"""
 
 import struct
 from dataclasses import dataclass

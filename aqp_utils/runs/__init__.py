@@ -1,0 +1,1 @@
+"""One run, one folder: parameters, stages and manifests, locks, checkpoints, the code behind it."""

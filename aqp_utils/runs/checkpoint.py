@@ -3,7 +3,6 @@
 import hashlib
 import io
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ def map_chunks(folder, keys, compute, chunk=32, label="clips"):
     Parameters
     ----------
     folder : Path
-        Where chunks are kept; made if missing. See `clear`.
+        Where chunks are kept; made if missing.
     keys : sequence of str
         One per clip: all that its value depends on (say, SHA-256 of the file plus settings).
     compute : callable
@@ -59,11 +58,6 @@ def map_chunks(folder, keys, compute, chunk=32, label="clips"):
                 _save(folder, stems[i], kept[i], len(indices))
                 progress.update(len(indices))
     return np.concatenate(kept)
-
-
-def clear(folder):
-    """Remove the chunks in `folder`, if there are any."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _stem(label, start, keys):

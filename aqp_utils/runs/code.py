@@ -19,7 +19,7 @@ def code_sha256(folder_name, root=None):
     """
     cells = [source for source, _ in code_cells(notebook_path(folder_name, root))]
     digest = hashlib.sha256("\0".join(cells).encode())
-    names = [name for cell in cells for name in _imports(ast.parse(cell))]
+    names = [name for cell in cells for name in _imports(ast.walk(ast.parse(cell)))]
     return _with_files(digest, files_behind(names))
 
 
@@ -79,12 +79,14 @@ def _with_files(digest, files):
 def _needs(path, mtime_ns, size):
     """Modules that a source file imports and data files that belong to it, read once per state."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return tuple(_imports(tree)), tuple(_assets(tree) | _beside(path))
+    # What a package hands on lazily is behind those who ask for it, not behind its neighbours.
+    nodes = tree.body if path.name == "__init__.py" else ast.walk(tree)
+    return tuple(_imports(nodes)), tuple(_assets(tree) | _beside(path))
 
 
-def _imports(tree):
-    """Dotted names of all modules of this package that a syntax tree imports, parents included."""
-    for node in ast.walk(tree):
+def _imports(nodes):
+    """Dotted names of all modules of this package that syntax nodes import, parents included."""
+    for node in nodes:
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names if _is_ours(alias.name)]
@@ -100,15 +102,25 @@ def _is_ours(module):
 
 
 def _submodules(module, names):
-    """Those of the names imported from a package that are modules."""
+    """The modules behind names imported from a package: its own, or those its `__init__` asks."""
     init = _file_of(module)
     if init.name != "__init__.py":
         return
+    tree = ast.parse(init.read_text(encoding="utf-8"))
+    asked = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    origin = {alias.asname or alias.name: node.module for node in asked for alias in node.names}
     for name in names:
         if _candidates(f"{module}.{name}"):
             yield f"{module}.{name}"
-        elif name not in init.read_text(encoding="utf-8"):
+        elif name in origin:
+            yield origin[name]
+        elif name not in _assigned(tree):
             raise ModuleNotFoundError(f"{module} has no {name}, which is imported from it.")
+
+
+def _assigned(tree):
+    named = (node for node in ast.walk(tree) if isinstance(node, ast.Name | ast.FunctionDef))
+    return {node.id if isinstance(node, ast.Name) else node.name for node in named}
 
 
 def _candidates(module):
@@ -148,7 +160,11 @@ def _beside(path):
 
 def _files_in(place):
     files = [place] if place.is_file() else place.rglob("*")
-    return {p for p in files if p.is_file() and p.suffix not in (".py", ".pyc", ".md")}
+    return {p for p in files if p.is_file() and _is_data(p)}
+
+
+def _is_data(path):
+    return path.suffix not in (".py", ".md") and "__pycache__" not in path.parts
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from aqp_utils.core.files import write_json
 
-# Set by the pipeline for its notebooks: the run folder that it has locked on their behalf.
+# Set by the series for its notebooks: the run folder that it has locked on their behalf.
 HELD_FOR = "AQP_LOCK_HELD_FOR"
 
 
@@ -29,6 +29,11 @@ class RunError(RuntimeError):
         self.problem, self.remedy = problem, remedy
 
 
+def lent(out):
+    """Whether this process works for a run of the series that holds the lock on `out`."""
+    return os.environ.get(HELD_FOR) == str(Path(out).resolve())
+
+
 class RunLock:
     """Lock on the run folder `out`, freed by the operating system if its holder is killed.
 
@@ -43,7 +48,7 @@ class RunLock:
 
     def acquire(self, what):
         """Take the lock for `what` (a few words), or raise `RunError` naming who has it."""
-        if os.environ.get(HELD_FOR) == str(self.out):
+        if lent(self.out):
             return
         try:
             self._lock.acquire()

@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -24,12 +25,14 @@ class Parameter:
         As written in the notebooks' parameters cells and after `-p`.
     default : object
         Its literal there.
+    allowed : str
+        For error messages; completes "allowed is/are …".
+    accepts : callable
+        Value -> bool, the same as `allowed` says.
+    meaning : str
+        For tables and help.
     unit : str
         "" where it has none.
-    meaning, allowed : str
-        For tables and error messages; `allowed` completes "allowed is/are …".
-    accepts : callable
-        Value -> bool.
     scope : {"study", "stage", "session"}
         "study": results depend on it and every notebook of a run must agree on it. "stage": a
         change remakes the notebooks that declare it, but they need not agree. "session": results
@@ -38,15 +41,27 @@ class Parameter:
 
     name: str
     default: Any
-    unit: str
-    meaning: str
     allowed: str
     accepts: Callable[[Any], bool]
+    meaning: str
+    unit: str = ""
     scope: str = "study"
 
 
+def _words(choices):
+    *first, last = (str(c) for c in choices)
+    return f"{', '.join(first)} and {last}"
+
+
+# What a value may be, first in words, then as a check.
+
+
 def _integer(low, high):
-    return lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
+    return f"an integer from {low} to {high}", functools.partial(_is_integer, low, high)
+
+
+def _is_integer(low, high, v):
+    return isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
 
 
 def _number(low, high, open_low=False):
@@ -55,301 +70,132 @@ def _number(low, high, open_low=False):
             return False
         return low <= v <= high and not (open_low and v == low)
 
-    return accepts
+    limits = f"above {low}, at most {high}" if open_low else f"from {low} to {high}"
+    return f"a number {limits}", accepts
 
 
 def _one_of(*choices):
-    return lambda v: isinstance(v, str) and v in choices
+    return _words(choices), lambda v: isinstance(v, str) and v in choices
 
 
-def _some_of(*choices):
+def _some_of(words, choices):
     def accepts(v):
         if not isinstance(v, list | tuple) or not v or any(isinstance(i, bool) for i in v):
             return False
         return all(item in choices for item in v) and len(set(v)) == len(v)
 
-    return accepts
+    return words, accepts
 
 
-def _hidden(v):
-    width = _integer(1, 8192)
-    return isinstance(v, list | tuple) and 1 <= len(v) <= 6 and all(width(w) for w in v)
+def _is_hidden(v):
+    if not isinstance(v, list | tuple) or not 1 <= len(v) <= 6:
+        return False
+    return all(_is_integer(1, 8192, width) for width in v)
 
 
-def _path(v):
+def _is_path(v):
     return isinstance(v, str) and v.strip() != "" and "\0" not in v
 
 
-def _file_or_nothing(v):
+def _is_file_or_nothing(v):
     return isinstance(v, str) and (v == "" or Path(v).is_file())
 
 
-def _encoder(v):
-    if not _path(v):
+def _is_encoder(v):
+    if not _is_path(v):
         return False
     if v in ENCODER_WORDS or (Path(v).expanduser() / "config.json").is_file():
         return True
     return re.fullmatch(r"[\w.-]+/[\w.-]+", v) is not None and not v.startswith(".")
 
 
-def _layer(v):
-    return v == "default" or _integer(-100, 99)(v)
+def _is_layer(v):
+    return v == "default" or _is_integer(-100, 99, v)
 
 
-def _device(v):
+def _is_device(v):
     return isinstance(v, str) and re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", v) is not None
 
 
-def _words(choices):
-    *first, last = (str(c) for c in choices)
-    return f"{', '.join(first)} and {last}"
+_PATH = "a path", _is_path
+_FILE = "the path of a CSV file and nothing", _is_file_or_nothing
+_COLUMN = "a column name and nothing", lambda v: isinstance(v, str)
+_SWITCH = "True and False", lambda v: isinstance(v, bool)
+_HIDDEN = "a list of 1 to 6 integers from 1 to 8192", _is_hidden
+_LAYER = "default (what suits the encoder) and integers from -100 to 99", _is_layer
+_DEVICE = "auto, cpu, cuda, cuda:N and mps", _is_device
+_KINDS = _some_of(f"a list of {_words(DEGRADATIONS)}, each once", DEGRADATIONS)
+_ENCODER = (
+    f"{', '.join(ENCODER_WORDS)}, a Hugging Face name such as facebook/wav2vec2-base "
+    "and a local folder with a config.json",
+    _is_encoder,
+)
 
-
-PARAMETERS = {
-    p.name: p
-    for p in (
-        Parameter(
-            "OUT",
-            "outputs/run",
-            "",
-            "folder of this run, relative to the repository",
-            "a path",
-            _path,
-            scope="session",
-        ),
-        Parameter(
-            "SEED",
-            0,
-            "",
-            "seed of every random stream",
-            "an integer from 0 to 4294967295",
-            _integer(0, 2**32 - 1),
-        ),
-        Parameter(
-            "N_PER_CONDITION",
-            20,
-            "clips",
-            "clean sources per kind of degradation",
-            "an integer from 2 to 20000",
-            _integer(2, 20_000),
-        ),
-        Parameter(
-            "DEGRADATIONS",
-            list(DEGRADATIONS),
-            "",
-            "kinds of degradation",
-            f"a list of {_words(DEGRADATIONS)}, each once",
-            _some_of(*DEGRADATIONS),
-        ),
-        Parameter(
-            "SOURCES",
-            "tones",
-            "",
-            "family of the clean clips",
-            "tones and speech",
-            _one_of("tones", "speech"),
-        ),
-        Parameter(
-            "DURATION_S",
-            3.0,
-            "s",
-            "length of a clip",
-            "a number from 1 to 30",
-            _number(1, 30),
-        ),
-        Parameter(
-            "SEVERITIES",
-            list(SEVERITIES),
-            "",
-            "severities of each degradation, 1 mild to 3 strong",
-            _words(SEVERITIES),
-            _some_of(*SEVERITIES),
-        ),
-        Parameter(
-            "LABEL",
-            "pseudo_pesq",
-            "",
-            "where the quality score comes from",
-            "pseudo_pesq and measured",
-            _one_of("pseudo_pesq", "measured"),
-        ),
-        Parameter(
-            "FEATURES",
-            "psychoacoustic",
-            "",
-            "which 19 features are fused with the embedding",
-            "psychoacoustic and classic",
-            _one_of("psychoacoustic", "classic"),
-        ),
-        Parameter(
-            "ENCODER",
-            "auto",
-            "",
-            "Wav2Vec2 encoder",
-            "auto, embedded, random, a Hugging Face name such as facebook/wav2vec2-base "
-            "and a local folder with a config.json",
-            _encoder,
-        ),
-        Parameter(
-            "LAYER",
-            "default",
-            "",
-            "hidden state that is pooled: 0 is the input of the first layer, -1 the top",
-            "default (what suits the encoder) and integers from -100 to 99",
-            _layer,
-        ),
-        Parameter(
-            "POOLING",
-            "mean",
-            "",
-            "how frames become one vector per clip",
-            "mean and mean+std",
-            _one_of("mean", "mean+std"),
-        ),
-        Parameter(
-            "EMBED_BATCH",
-            8,
-            "clips",
-            "clips embedded at a time",
-            "an integer from 1 to 1024",
-            _integer(1, 1024),
-            scope="stage",
-        ),
-        Parameter(
-            "DEVICE",
-            "auto",
-            "",
-            "where PyTorch computes",
-            "auto, cpu, cuda, cuda:N and mps",
-            _device,
-            scope="stage",
-        ),
-        Parameter(
-            "TEST_SHARE",
-            0.2,
-            "",
-            "share of the sources kept for testing",
-            "a number from 0.05 to 0.5",
-            _number(0.05, 0.5),
-        ),
-        Parameter(
-            "HIDDEN",
-            [512, 256],
-            "units",
-            "widths of the hidden layers",
-            "a list of 1 to 6 integers from 1 to 8192",
-            _hidden,
-        ),
-        Parameter(
-            "DROPOUT",
-            0.3,
-            "",
-            "share of units dropped in training",
-            "a number from 0 to 0.95",
-            _number(0, 0.95),
-        ),
-        Parameter(
-            "SCORE_WEIGHT",
-            0.5,
-            "",
-            "weight λ of the squared score error beside the cross-entropy",
-            "a number from 0 to 1000",
-            _number(0, 1000),
-        ),
-        Parameter(
-            "LEARNING_RATE",
-            1e-4,
-            "",
-            "step size of Adam",
-            "a number above 0, at most 1",
-            _number(0, 1, open_low=True),
-        ),
-        Parameter(
-            "EPOCHS",
-            40,
-            "",
-            "passes over the training part",
-            "an integer from 1 to 100000",
-            _integer(1, 100_000),
-        ),
-        Parameter(
-            "BATCH_SIZE",
-            16,
-            "clips",
-            "clips per training step",
-            "an integer from 1 to 65536",
-            _integer(1, 65_536),
-        ),
-        Parameter(
-            "BOOTSTRAP",
-            1000,
-            "",
-            "resamplings behind each confidence interval",
-            "an integer from 10 to 1000000",
-            _integer(10, 1_000_000),
-        ),
-        Parameter(
-            "SEEDS",
-            5,
-            "",
-            "splits and initialisations behind every comparison in 05",
-            "an integer from 1 to 100",
-            _integer(1, 100),
-        ),
-        Parameter(
-            "REAL_AUDIO",
-            "",
-            "",
-            "table (CSV) of recordings with scores, for the section outside the lab",
-            "the path of a CSV file and nothing",
-            _file_or_nothing,
-            scope="stage",
-        ),
-        Parameter(
-            "REAL_SCORE",
-            "",
-            "",
-            "column of that table that holds the scores; nothing: found by name",
-            "a column name and nothing",
-            lambda v: isinstance(v, str),
-            scope="stage",
-        ),
-        Parameter(
-            "N_SOURCES",
-            60,
-            "clips",
-            "clean sources of the field predictor, each with four damaged versions",
-            "an integer from 50 to 1000000",
-            _integer(50, 1_000_000),
-        ),
-        Parameter(
-            "FIELD_EPOCHS",
-            2,
-            "",
-            "passes over the training part of the field predictor",
-            "an integer from 1 to 1000",
-            _integer(1, 1000),
-        ),
-        Parameter(
-            "PROCESSES",
-            0,
-            "",
-            "processes that make clips at a time; 0: one per processor core",
-            "an integer from 0 to 1024",
-            _integer(0, 1024),
-            scope="session",
-        ),
-        Parameter(
-            "INTERACTIVE",
-            True,
-            "",
-            "show the widgets; batch runs set it to False",
-            "True and False",
-            lambda v: isinstance(v, bool),
-            scope="session",
-        ),
-    )
-}
+# fmt: off
+# Two lines each: name, default, what is allowed; meaning, unit, scope.
+_TABLE = (
+    Parameter("OUT", "outputs/run", *_PATH,
+              "folder of this run, relative to the repository", scope="session"),
+    Parameter("SEED", 0, *_integer(0, 2**32 - 1),
+              "seed of every random stream"),
+    Parameter("N_PER_CONDITION", 20, *_integer(2, 20_000),
+              "clean sources per kind of degradation", "clips"),
+    Parameter("DEGRADATIONS", list(DEGRADATIONS), *_KINDS,
+              "kinds of degradation"),
+    Parameter("SOURCES", "tones", *_one_of("tones", "speech"),
+              "family of the clean clips"),
+    Parameter("DURATION_S", 3.0, *_number(1, 30),
+              "length of a clip", "s"),
+    Parameter("SEVERITIES", list(SEVERITIES), *_some_of(_words(SEVERITIES), SEVERITIES),
+              "severities of each degradation, 1 mild to 3 strong"),
+    Parameter("LABEL", "pseudo_pesq", *_one_of("pseudo_pesq", "measured"),
+              "where the quality score comes from"),
+    Parameter("FEATURES", "psychoacoustic", *_one_of("psychoacoustic", "classic"),
+              "which 19 features are fused with the embedding"),
+    Parameter("ENCODER", "auto", *_ENCODER,
+              "Wav2Vec2 encoder"),
+    Parameter("LAYER", "default", *_LAYER,
+              "hidden state that is pooled: 0 is the input of the first layer, -1 the top"),
+    Parameter("POOLING", "mean", *_one_of("mean", "mean+std"),
+              "how frames become one vector per clip"),
+    Parameter("EMBED_BATCH", 8, *_integer(1, 1024),
+              "clips embedded at a time", "clips", scope="stage"),
+    Parameter("DEVICE", "auto", *_DEVICE,
+              "where PyTorch computes", scope="stage"),
+    Parameter("TEST_SHARE", 0.2, *_number(0.05, 0.5),
+              "share of the sources kept for testing"),
+    Parameter("HIDDEN", [512, 256], *_HIDDEN,
+              "widths of the hidden layers", "units"),
+    Parameter("DROPOUT", 0.3, *_number(0, 0.95),
+              "share of units dropped in training"),
+    Parameter("SCORE_WEIGHT", 0.5, *_number(0, 1000),
+              "weight λ of the squared score error beside the cross-entropy"),
+    Parameter("LEARNING_RATE", 1e-4, *_number(0, 1, open_low=True),
+              "step size of Adam"),
+    Parameter("EPOCHS", 40, *_integer(1, 100_000),
+              "passes over the training part"),
+    Parameter("BATCH_SIZE", 16, *_integer(1, 65_536),
+              "clips per training step", "clips"),
+    Parameter("BOOTSTRAP", 1000, *_integer(10, 1_000_000),
+              "resamplings behind each confidence interval"),
+    Parameter("SEEDS", 5, *_integer(1, 100),
+              "splits and initialisations behind every comparison in 05"),
+    Parameter("REAL_AUDIO", "", *_FILE,
+              "table (CSV) of recordings with scores, for the section outside the lab",
+              scope="stage"),
+    Parameter("REAL_SCORE", "", *_COLUMN,
+              "column of that table that holds the scores; nothing: found by name", scope="stage"),
+    Parameter("N_SOURCES", 60, *_integer(50, 1_000_000),
+              "clean sources of the field predictor, each with four damaged versions", "clips"),
+    Parameter("FIELD_EPOCHS", 2, *_integer(1, 1000),
+              "passes over the training part of the field predictor"),
+    Parameter("PROCESSES", 0, *_integer(0, 1024),
+              "processes that make clips at a time; 0: one per processor core", scope="session"),
+    Parameter("INTERACTIVE", True, *_SWITCH,
+              "show the widgets; batch runs set it to False", scope="session"),
+)
+# fmt: on
+PARAMETERS = {parameter.name: parameter for parameter in _TABLE}
 
 # A preset is only a set of values; what it does not name keeps its default.
 PRESETS = {

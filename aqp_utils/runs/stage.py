@@ -11,10 +11,11 @@ import shutil
 import time
 from pathlib import Path
 
-from aqp_utils.core.files import ensure_writable, sha256, write_json
+from aqp_utils.core.files import ensure_writable, write_json
 from aqp_utils.runs import environment, parameters
 from aqp_utils.runs.code import code_sha256
-from aqp_utils.runs.lock import RunError, RunLock
+from aqp_utils.runs.hashes import FileHashes
+from aqp_utils.runs.lock import RunError, RunLock, lent
 from aqp_utils.runs.notebooks import NOTEBOOKS
 
 MANIFEST = "manifest.json"
@@ -57,6 +58,7 @@ class Stage:
         self.parameters = values
         self._code = code_sha256(name)
         self._lock = RunLock(out)
+        self._hashes = FileHashes(out, handed_on=lent(out))
         self._began = time.monotonic()
 
     @classmethod
@@ -92,7 +94,8 @@ class Stage:
         stage._lock.acquire(f"the notebook {NOTEBOOKS[name]}")
         try:
             if reads:
-                stage.upstream = verify(out, reads)
+                with stage._hashes as hashes:
+                    stage.upstream = verify(out, reads, hashes)
                 check_agreement(out, reads, values, stage.upstream)
             stage._empty_folder()
         except BaseException:
@@ -102,9 +105,11 @@ class Stage:
 
     def finish(self):
         """Record what was made in `manifest.json`, free the run folder and return the record."""
-        outputs = {
-            path.relative_to(self.folder).as_posix(): sha256(path) for path in self._outputs()
-        }
+        with self._hashes as hashes:
+            outputs = {
+                path.relative_to(self.folder).as_posix(): hashes.sha256(path)
+                for path in self._outputs()
+            }
         record = {
             "stage": self.name,
             "notebook": f"{NOTEBOOKS[self.name]}.ipynb",
@@ -204,8 +209,56 @@ def _problem_of(record, name):
     return None
 
 
-def verify(out, name):
+def reason_to_make(out, name, reads, values, root=None):
+    """Why a run of the series has to make `name`, None if it is there, intact and as asked for.
+
+    Parameters
+    ----------
+    out : Path
+        The run folder.
+    name, reads : str
+        Folder of the stage, and of the stage before; None for the first.
+    values : dict
+        Parameters by name, as asked for now.
+    root : Path, optional
+        The repository; found by default.
+    """
+    if not (Path(out) / name / MANIFEST).is_file():
+        return "not made yet"
+    try:
+        with FileHashes(out, handed_on=True) as hashes:
+            record = verify(out, name, hashes)
+    except RunError as error:
+        return error.problem.replace(f"{out}/", "")
+    if record["reads"] != reads:
+        return f"it read {record['reads']}"
+    differing = differences(record, values)
+    if differing:
+        return differing
+    return "code changed" if record["code"] != code_sha256(name, root) else None
+
+
+def differences(record, values):
+    """What differs between the parameters in a manifest and those asked for, "" if nothing does."""
+    was = record["parameters"]
+    return "; ".join(
+        f"{name} {was.get(name)!r}, now {value!r}"
+        for name, value in check_values(values).items()
+        if name not in was or was[name] != value
+    )
+
+
+def verify(out, name, hashes=None):
     """Check that the stage `name` and all before it are finished, intact and fit together.
+
+    Parameters
+    ----------
+    out : path
+        The run folder.
+    name : str
+        Folder of the stage.
+    hashes : FileHashes, optional
+        What is known of the files in `out`; by default every one is read.
 
     Returns
     -------
@@ -217,18 +270,19 @@ def verify(out, name):
     RunError
         Saying which notebook to run, and why.
     """
+    hashes = hashes or FileHashes(out)
     record = read_manifest(out, name)
-    upstream = verify(out, record["reads"]) if record["reads"] in NOTEBOOKS else None
+    upstream = verify(out, record["reads"], hashes) if record["reads"] in NOTEBOOKS else None
     if record["inputs"] != inputs_from(record["reads"], upstream):
         raise RunError(
             f"{Path(out) / name} was made from another {record['reads']} than the present one",
             _again(name),
         )
-    _check_outputs(Path(out) / name, record)
+    _check_outputs(Path(out) / name, record, hashes)
     return record
 
 
-def _check_outputs(folder, record):
+def _check_outputs(folder, record, hashes):
     again = _again(record["stage"])
     for name, digest in record["outputs"].items():
         path = folder / name
@@ -236,7 +290,7 @@ def _check_outputs(folder, record):
             raise RunError(f"this file is gone since it was made, {path}", again)
         if not path.resolve().is_relative_to(folder.resolve()):
             raise RunError(f"this file leads outside its folder, {path}", again)
-        if sha256(path) != digest:
+        if hashes.sha256(path) != digest:
             raise RunError(f"this file was changed since it was made, {path}", again)
 
 

@@ -1,0 +1,1 @@
+"""Where sound comes from: tones, voices, singing, instruments, percussion, text-to-speech."""

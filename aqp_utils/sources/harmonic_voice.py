@@ -1,8 +1,8 @@
 """A second voice, built the other way round: a sum of moving harmonics plus shaped noise.
 
-`voice.py` filters pulses; here every harmonic of F0 is a sinusoid (McAulay & Quatieri 1986) whose
-amplitude and phase are read off the glottal spectrum of Fant, Liljencrants & Lin (1985) and off a
-parallel sum of formants, and noise fills the rest (Stylianou 2001). Words, stress, clusters,
+`formant_voice` filters pulses; here every harmonic of F0 is a sinusoid (McAulay & Quatieri 1986)
+whose amplitude and phase are read off the glottal spectrum of Fant, Liljencrants & Lin (1985) and
+off a parallel sum of formants, and noise fills the rest (Stylianou 2001). Words, stress, clusters,
 breaths, creak and whisper are planned separately, so rhythm and timbre differ as well.
 """
 

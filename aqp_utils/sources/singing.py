@@ -1,6 +1,6 @@
 """Singing and humming: long vowels on a melody, with vibrato and portamento.
 
-The harmonics and the tract are those of `second_voice.py`; what differs from speech is what a
+The harmonics and the tract are those of `harmonics`; what differs from speech is what a
 singer does: held notes, wide pitch, an upper formant cluster, hardly any consonants.
 """
 

@@ -1,0 +1,1 @@
+"""Clips, labels and training of the predictor for recordings that ships."""

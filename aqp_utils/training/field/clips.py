@@ -69,7 +69,7 @@ def make_clips(folder, n_sources, duration_s, seed, processes):
     ----------
     folder : Path
     n_sources : int
-        Each gives `field_recipe.VERSIONS` clips.
+        Each gives `recipe.VERSIONS` clips.
     duration_s : float
     seed : int
     processes : int

@@ -14,6 +14,7 @@ from aqp_utils.encoders.spectrogram import FILE as SPECTROGRAM
 from aqp_utils.encoders.spectrogram import save_spectrogram_encoder
 from aqp_utils.features.sets import feature_names
 from aqp_utils.model.conformal import residual_quantiles, widening
+from aqp_utils.model.fusion import fused
 from aqp_utils.model.saved import save_model
 from aqp_utils.predict import familiarity
 from aqp_utils.predict.shipped import CARD
@@ -83,7 +84,7 @@ def _drawn(clips, part, is_wanted, most, rng):
 
 def _inputs(model, clips, known, rows, device):
     """All inputs of the network, shape (n, 19 + 768 + 512), not standardised."""
-    return np.hstack([known[rows], model.spectrogram.eval().to(device).embed(clips.audio[rows])])
+    return fused(known[rows], model.spectrogram.eval().to(device).embed(clips.audio[rows]))
 
 
 def _unlike_training(model, clips, known, rows, scaler, device):

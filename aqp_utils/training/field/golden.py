@@ -18,7 +18,7 @@ GOLDEN = "golden.json"
 SAME_MACHINE, ELSEWHERE = 0.005, 0.02  # how far a score may be off
 DURATION_S = 3.0
 SEED = 2026
-DAMAGES = (
+ON_VOICE = (  # kind and parameter
     None,
     ("noise", 40.0),
     ("noise", 20.0),
@@ -39,7 +39,7 @@ def golden_clips():
     """
     voice = speech_clip(DURATION_S, rng_for(SEED, "clean", 0))[0]
     clips = {}
-    for number, damage in enumerate(DAMAGES):
+    for number, damage in enumerate(ON_VOICE):
         name = "voice, clean" if damage is None else f"voice, {damage[0]} {damage[1]:g}"
         rng = rng_for(SEED, "degrade", number)
         clips[name] = voice if damage is None else degrade(voice, *damage, rng)

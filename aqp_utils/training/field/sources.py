@@ -2,7 +2,7 @@
 
 A model raised on one synthesizer learns that this synthesizer is what clean sounds like, and takes
 every other voice for damaged. So no source has a majority, text-to-speech speaks where a program
-for it is installed, and each source is recorded under its own conditions (`field_recording`).
+for it is installed, and each source is recorded under its own conditions (`recording`).
 """
 
 import os
@@ -73,7 +73,7 @@ def draw_source(duration_s, rng):
         The clean reference: 16 kHz, active level -26 dBFS.
     facts : dict
         family, speaker (a voice of a program; a speaker of our own speaks once), then those of
-        `field_recording.as_recorded`.
+        `recording.as_recorded`.
     """
     table = shares()
     family = str(rng.choice(list(table), p=list(table.values())))

@@ -28,12 +28,13 @@ from tqdm import tqdm
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.files import atomic, write_csv, write_json
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.core.scale import CLASSES, SCALE
+from aqp_utils.core.scale import CLASSES
 from aqp_utils.degradations.catalogue import ALL_DAMAGES, FAMILIES
 from aqp_utils.encoders.spectrogram import SpectrogramEncoder
 from aqp_utils.evaluation.metrics import pearson, spearman
+from aqp_utils.model.fusion import fused
 from aqp_utils.model.network import MultiTaskNet
-from aqp_utils.model.prediction import Prediction
+from aqp_utils.model.prediction import from_logits
 from aqp_utils.runs.code import code_behind
 from aqp_utils.training.field.microphone import random_response
 from aqp_utils.training.field.start import take_over
@@ -88,7 +89,9 @@ class FieldNet(torch.nn.Module):
     ----------
     mean, scale : array_like, shape (n_known,)
         Of the inputs that are known beforehand: features first, then the frozen embedding.
-    hidden, dropout
+    hidden : sequence of int
+        As in `MultiTaskNet`.
+    dropout : float
         As in `MultiTaskNet`.
     seed : int
     """
@@ -140,7 +143,7 @@ def known_inputs(clips, encoder, path=None):
         encoder.embed(list(clips.audio[i : i + CHUNK]), batch_size=CHUNK)
         for i in tqdm(rows, desc="embeddings", unit=f"{CHUNK} clips", mininterval=5)
     ]
-    known = np.hstack([clips.features, np.concatenate(embedded)]).astype(np.float32)
+    known = fused(clips.features, np.concatenate(embedded)).astype(np.float32)
     if path is not None:
         with atomic(path) as temporary, open(temporary, "wb") as file:
             np.save(file, known)
@@ -237,16 +240,13 @@ def rate_factor(step, n_steps, warmup):
 def predict(model, clips, known, rows, device):
     """What the model says about some clips, as a `Prediction`."""
     model.eval().to(device)
-    scores, probabilities = [], []
+    heads = []
     for i in range(0, len(rows), CHUNK):
         some = rows[i : i + CHUNK]
         audio = torch.from_numpy(clips.audio[some].astype(np.float32)).to(device)
         logits, score = model(audio, torch.from_numpy(known[some]).to(device))
-        scores.append(score.cpu().numpy())
-        probabilities.append(logits.softmax(1).cpu().numpy())
-    probabilities = np.concatenate(probabilities)
-    quality = [CLASSES[index] for index in probabilities.argmax(1)]
-    return Prediction(probabilities, quality, np.clip(np.concatenate(scores), *SCALE))
+        heads.append((logits.cpu(), score.cpu()))
+    return from_logits(*(torch.cat(head) for head in zip(*heads, strict=True)))
 
 
 def measure(model, clips, known, part, settings, device):

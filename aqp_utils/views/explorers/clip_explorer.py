@@ -13,7 +13,6 @@ from aqp_utils.core import scale
 from aqp_utils.core.audio import read_wav
 from aqp_utils.data import labels
 from aqp_utils.degradations.degrade import KINDS, SEVERITY_RANGES, degrade
-from aqp_utils.views.explorers.controls import beside, dropdown, strength_slider, unobserved
 from aqp_utils.views.explorers.live_picture import LivePicture
 from aqp_utils.views.explorers.pair_picture import (
     PICTURE_INCHES,
@@ -24,6 +23,7 @@ from aqp_utils.views.explorers.pair_picture import (
     stated,
     strength_to_parameter,
 )
+from aqp_utils.views.explorers.sliders import beside, dropdown, strength_slider, unobserved
 from aqp_utils.views.players import switched_players
 from aqp_utils.views.text import parameter_text
 

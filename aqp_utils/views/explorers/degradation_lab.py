@@ -6,7 +6,6 @@ import numpy as np
 from aqp_utils.core.text import number
 from aqp_utils.degradations.degrade import degrade
 from aqp_utils.features.sets import FEATURE_SETS
-from aqp_utils.views.explorers.controls import bar, beside, dropdown, strength_slider, together
 from aqp_utils.views.explorers.feature_table import feature_cells, feature_tables
 from aqp_utils.views.explorers.live_picture import LivePicture
 from aqp_utils.views.explorers.pair_picture import (
@@ -17,6 +16,7 @@ from aqp_utils.views.explorers.pair_picture import (
     stated,
     strength_to_parameter,
 )
+from aqp_utils.views.explorers.sliders import bar, beside, dropdown, strength_slider, together
 from aqp_utils.views.players import switched_players
 from aqp_utils.views.text import parameter_text
 

@@ -8,8 +8,8 @@ import ipywidgets
 from aqp_utils.core.audio import read_wav
 from aqp_utils.core.text import number
 from aqp_utils.evaluation.attribution import explain
-from aqp_utils.views.explorers.controls import dropdown
 from aqp_utils.views.explorers.live_picture import figure_html
+from aqp_utils.views.explorers.sliders import dropdown
 from aqp_utils.views.players import player_table
 from aqp_utils.views.plots.explanation import explanation
 

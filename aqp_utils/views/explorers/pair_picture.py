@@ -78,6 +78,7 @@ def strength_to_parameter(kind, strength):
 
 
 def parameter_to_strength(kind, parameter):
+    """Strength from 0 to 1 at a physical parameter: the way back of `strength_to_parameter`."""
     mild, strong = _ends(kind)
     if DEGRADATIONS[kind].log_axis:
         share = np.log(parameter / mild) / np.log(strong / mild)

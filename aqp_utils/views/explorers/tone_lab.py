@@ -1,12 +1,12 @@
-"""Build a tone by sliders from the parts of `synth`, as notebook 01 does step by step."""
+"""Build a tone by sliders from the parts of `sources.tones`, as notebook 01 does step by step."""
 
 import ipywidgets
 
 from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, set_level_dbfs
 from aqp_utils.sources.tones import harmonics, note_envelope, tremolo, vibrato_phase
 from aqp_utils.views import plots
-from aqp_utils.views.explorers.controls import beside, slider
 from aqp_utils.views.explorers.live_picture import LivePicture, Panel
+from aqp_utils.views.explorers.sliders import beside, slider
 from aqp_utils.views.players import player_table
 
 DURATION_S = 2.0

@@ -16,9 +16,9 @@ from aqp_utils.predict import familiarity
 from aqp_utils.recordings.reading import RecordingError, extensions
 from aqp_utils.recordings.second_process import read_all
 from aqp_utils.views.explorers import recorder
-from aqp_utils.views.explorers.controls import bar, beside
 from aqp_utils.views.explorers.feature_table import feature_cells, feature_tables
 from aqp_utils.views.explorers.live_picture import figure_html
+from aqp_utils.views.explorers.sliders import bar, beside
 from aqp_utils.views.players import player_table
 from aqp_utils.views.plots.evaluation import score_curve
 

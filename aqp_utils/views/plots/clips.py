@@ -126,6 +126,7 @@ def gallery(clips, n_columns=3, height=1.7):
 
 
 def shared_labels(fig, axes, xlabel, ylabel):
+    """Label all `axes` of spectrograms once, with one colour bar in dBFS."""
     fig.supxlabel(xlabel, fontsize="medium")
     fig.supylabel(ylabel, fontsize="medium")
     image = axes.flat[0].images[0]

@@ -101,8 +101,11 @@ def _measured_points(ax, source, grid, points):
 
 
 def score_strips(table, kinds=KINDS, column="score"):
-    """Score of every clip by kind, coloured by quality class; spread sideways by the golden ratio,
-    which fills the width evenly and, unlike random jitter, draws the same picture every time."""
+    """Score of every clip by kind, coloured by quality class.
+
+    Dots are spread sideways by the golden ratio, which fills the width evenly and, unlike random
+    jitter, draws the same picture every time.
+    """
     fig, ax = plt.subplots(figsize=(8, 3.2))
     for name, color in CLASS_COLORS.items():
         part = table[table["quality"] == name]

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from aqp_utils.core import scale
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.scale import SCALE
+from aqp_utils.degradations.catalogue import TRAINED_ON
 from aqp_utils.evaluation.invariance import WORTH_A_WORD
 from aqp_utils.evaluation.metrics import expected_calibration_error, reliability
-from aqp_utils.evaluation.unseen_damage import TRAINED_ON
 from aqp_utils.views.plots.clips import spectrogram
 from aqp_utils.views.plots.style import CLASS_COLORS, KIND_COLORS, PALETTE, ax_or_new
 
@@ -229,28 +229,6 @@ def reliability_diagram(predictions):
     above.set_title(f"calibration error (ECE) {ece:.2f}")
     below.bar(middle, bins["n"], width=0.9 * width, color=_ACCENT)
     below.set(xlabel="confidence in the predicted class", ylabel="clips")
-    return fig
-
-
-def score_histograms(predictions):
-    """Predicted scores of the clips of each true class, and the thresholds between the classes.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        Columns quality, predicted_score.
-    """
-    edges = np.linspace(*scale.SCALE, 29)  # bins of 0.125
-    fig, axes = plt.subplots(
-        len(scale.CLASSES), 1, figsize=(6, 4.2), sharex=True, sharey=True, layout="constrained"
-    )
-    for ax, name in zip(axes, reversed(scale.CLASSES), strict=True):
-        scores = predictions.loc[predictions["quality"] == name, "predicted_score"]
-        ax.hist(scores, edges, color=CLASS_COLORS[name])
-        for threshold in scale.CLASS_THRESHOLDS:
-            ax.axvline(threshold, color="0.5", lw=0.8, ls=":")
-        ax.set(title=f"{name} ({len(scores)} clips)", ylabel="clips")
-    axes[-1].set(xlabel="predicted score (dotted: class limits of the labels)", xlim=scale.SCALE)
     return fig
 
 

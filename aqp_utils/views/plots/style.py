@@ -1,4 +1,4 @@
-"""Every figure of the series: each function takes data and an axis (or makes one) and returns it.
+"""What all figures share: style, colours, saving and showing.
 
 Levels are in dB relative to full scale, on one range wherever clips are compared.
 """
@@ -61,6 +61,7 @@ def with_unit(name, unit):
 
 
 def ax_or_new(ax, figsize=(7, 2.4)):
+    """`ax`, or the axes of a new figure where it is None."""
     return ax if ax is not None else plt.subplots(figsize=figsize)[1]
 
 

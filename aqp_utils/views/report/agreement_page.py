@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aqp_utils.core.files import atomic, sha256, write_csv, write_json, write_text
+from aqp_utils.core.files import atomic, sha256, write_json, write_table, write_text
 from aqp_utils.core.text import interval_text
 from aqp_utils.evaluation.agreement import (
     OURS,
@@ -93,7 +93,7 @@ def evaluate(labels, predictor, about, out, peers=None, n_draws=1000, seed=0, pr
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         **environment.describe(),
     }
-    write_csv(out / "predictions.csv", table)
+    write_table(out / "predictions.csv", table)
     _save_scatter(out / "scatter.png", table)
     _write_report(out / "report.html", table, result, out / "scatter.png")
     write_json(out / "metrics.json", result)

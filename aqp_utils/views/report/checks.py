@@ -1,7 +1,7 @@
 """What the report shows beside its headline: controls, levels, order, probabilities and seeds.
 
 Each function takes the contents of metrics.json and gives a `CheckTable`, or None where that says
-nothing. As in `report_view`: plain text, no HTML.
+nothing. As in `content`: plain text, no HTML.
 """
 
 from dataclasses import dataclass

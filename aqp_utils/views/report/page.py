@@ -1,6 +1,6 @@
 """The report: one HTML file with numbers, figures and players that needs no network.
 
-`report_view` prepares what is said, templates/report.html.j2 how it looks; this module reads the
+`content` prepares what is said, templates/report.html.j2 how it looks; this module reads the
 run folder, packs audio and pictures into the page and writes it.
 """
 

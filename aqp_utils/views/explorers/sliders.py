@@ -51,7 +51,13 @@ def together(*children):
 
 @contextlib.contextmanager
 def unobserved(control, handler):
-    """Set a control from code without its handler taking that for the user's wish."""
+    """Set a control from code without its handler taking that for the user's wish.
+
+    Yields
+    ------
+    None
+        While `handler` does not hear of changes.
+    """
     control.unobserve(handler, "value")
     yield
     control.observe(handler, "value")

@@ -1,0 +1,53 @@
+"""One odd file costs one row: links in circles, names that are no text, cells that would run."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile as sf
+from tiny_predictor import RATE, save_predictor, voice_like
+
+from aqp_utils.core.files import write_table
+from aqp_utils.core.text import shown
+from aqp_utils.predict.predictor import Predictor
+from aqp_utils.recordings.folders import find_recordings
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    return Predictor.load(save_predictor(tmp_path_factory.mktemp("model")), device="cpu")
+
+
+def test_a_link_to_itself_is_a_row_with_a_reason(predictor, tmp_path):
+    (tmp_path / "a.wav").symlink_to(tmp_path / "a.wav")
+    (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    sf.write(tmp_path / "b.wav", voice_like(1.0), RATE)
+    table = predictor.files([tmp_path], progress=False).set_index("file")
+    assert np.isfinite(table.loc[str(tmp_path / "b.wav"), "score"])
+    for name in ("a.wav", "gone.wav"):
+        assert "leads in a circle or nowhere" in table.loc[str(tmp_path / name), "error"]
+    assert find_recordings(tmp_path / "a.wav").files == []
+
+
+def test_a_name_that_is_not_utf_8_is_escaped_and_scored(predictor, tmp_path):
+    good = tmp_path / "b.wav"
+    sf.write(good, voice_like(1.0), RATE)
+    os.rename(good, os.path.join(os.fsencode(tmp_path), b"caf\xe9\n.wav"))
+    table = predictor.files([tmp_path], progress=False)
+    assert table["file"].tolist() == [f"{tmp_path}/caf\\udce9\\n.wav"]
+    assert np.isfinite(table["score"]).all()
+    write_table(tmp_path / "scores.csv", table)
+    assert len(pd.read_csv(tmp_path / "scores.csv")) == 1
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+x", "-x", "@SUM(A1)", "\tx"])
+def test_a_cell_that_a_spreadsheet_would_run_stays_text(tmp_path, name):
+    write_table(tmp_path / "t.csv", pd.DataFrame({"file": [name, "plain"], "score": [-1.0, 2.0]}))
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert table["file"].tolist() == [f"'{name}", "plain"]
+    assert table["score"].tolist() == [-1.0, 2.0]
+
+
+def test_ordinary_names_are_shown_as_they_are():
+    assert shown("a folder/ü 日本 – x.wav") == "a folder/ü 日本 – x.wav"
