@@ -42,6 +42,6 @@ def test_people_are_drawn_whole(table):
 def test_levels_and_few_clips(table):
     assert condition_level(table)["conditions"] == 3
     assert condition_level(table)["srcc"] == pytest.approx(1)
-    assert np.isnan(agreement_of(table.iloc[:5])["pcc"])
+    assert np.isnan(agreement_of(table.iloc[:5], np.ones((1, 5)))["pcc"][0])
     alone = with_people(table[table["person"] == 0], 10, np.random.default_rng(0))
     assert alone["bias"]["low"] is None

@@ -7,50 +7,47 @@ bootstrap, and an interval says what other people would give, not other clips of
 import numpy as np
 import pandas as pd
 
-from aqp_utils.evaluation.bootstrap import bootstrap_interval
+from aqp_utils.evaluation import counted
+from aqp_utils.evaluation.bootstrap import interval_or_value
 from aqp_utils.evaluation.metrics import pearson, spearman
+from aqp_utils.evaluation.summary import plain
 
 SCORE, PREDICTED = "score", "predicted_score"
 FEWEST = 10  # clips of a group whose correlation is stated
 METRICS = ("srcc", "pcc", "rmse", "bias", "coverage")
 
 
-def agreement_of(table):
-    """Agreement of predictions with labels at clip level.
+def agreement_of(table, counts):
+    """Agreement of predictions with labels at clip level, in each draw of a bootstrap.
 
     Parameters
     ----------
     table : DataFrame
         Columns score, predicted_score, score_low and score_high.
+    counts : ndarray, shape (n_draws, len(table))
+        How often each clip is in each draw; a row of ones is the table itself.
 
     Returns
     -------
-    dict
-        `METRICS`: correlations (NaN under ten clips or where nothing varies), root mean square
-        error, bias (predicted minus label) and the share of labels within their intervals.
+    dict of ndarray, shape (n_draws,)
+        `METRICS`: correlations (NaN in a table of under ten clips or where nothing varies), root
+        mean square error, bias (predicted minus label) and the share of labels within their
+        intervals.
     """
     true, predicted = table[SCORE].to_numpy(float), table[PREDICTED].to_numpy(float)
-    enough = len(table) >= FEWEST and np.ptp(true) > 0 and np.ptp(predicted) > 0
+    found = counted.regression(counts, true, predicted)
+    if len(table) < FEWEST:
+        found |= dict.fromkeys(("srcc", "pcc"), np.full(len(counts), np.nan))
     within = (table["score_low"] <= true + 1e-6) & (true - 1e-6 <= table["score_high"])
-    return {
-        "srcc": spearman(true, predicted) if enough else np.nan,
-        "pcc": pearson(true, predicted) if enough else np.nan,
-        "rmse": float(np.sqrt(np.mean((predicted - true) ** 2))),
-        "bias": float(np.mean(predicted - true)),
-        "coverage": float(within.mean()),
-    }
+    found["coverage"] = counted.mean(counts, within.to_numpy(float))
+    return {name: found[name] for name in METRICS}
 
 
 def with_people(table, n_draws, rng):
     """`agreement_of` a table, each metric as {"value", "low", "high"}: 95 % over people."""
-    if table["person"].nunique() < 2:
-        return {
-            name: {"value": value, "low": None, "high": None}
-            for name, value in agreement_of(table).items()
-        }
-    rows = bootstrap_interval(agreement_of, table, "person", n_draws, rng)
+    rows = interval_or_value(agreement_of, table, "person", n_draws, rng)
     return {
-        name: {"value": row.estimate, "low": row.low, "high": row.high}
+        name: {"value": plain(row.estimate), "low": plain(row.low), "high": plain(row.high)}
         for name, row in rows.iterrows()
     }
 
@@ -73,6 +70,8 @@ def groups_of(table, column, n_draws, rng):
             row |= {f"{metric}_{end}": found[end] for end in ("low", "high")}
         rows.append(row)
     found = pd.DataFrame(rows)
+    numbers = found.columns.drop([column, "clips", "people"])
+    found[numbers] = found[numbers].astype(float)  # None becomes NaN
     order = found["bias"].abs().sort_values(ascending=False).index
     return found.loc[order].reset_index(drop=True)
 
