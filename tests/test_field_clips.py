@@ -6,10 +6,11 @@ import pytest
 
 from aqp_utils.core.package import PACKAGE
 from aqp_utils.core.scale import class_of_score, to_scale
+from aqp_utils.degradations.catalogue import DAMAGES, HELD_OUT
 from aqp_utils.runs import code
 from aqp_utils.training.field import clips, recipe, sources
 from aqp_utils.training.field.clips import kind_of, load_clips, make_clips, split_by_speaker
-from aqp_utils.training.field.recipe import VERSIONS, make_source
+from aqp_utils.training.field.recipe import PARTS, VERSIONS, make_source, part_of
 
 pytest.importorskip("pesq")
 
@@ -110,3 +111,18 @@ def test_the_recipe_includes_what_makes_clips_and_not_what_learns_from_them():
     rooms = {name.split("/")[0] for name in behind}
     assert not {"model", "predict", "views", "runs"} & rooms
     assert "training/field/training.py" not in behind
+
+
+def test_speakers_have_one_part_each_in_about_their_shares():
+    parts = [part_of(f"voice {number}") for number in range(2_000)]
+    assert parts == [part_of(f"voice {number}") for number in range(2_000)]
+    shares = [np.mean(np.array(parts) == part) for part in PARTS]
+    assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.03)
+
+
+def test_training_never_meets_a_mechanism_that_is_held_out(shards):
+    rows = pd.concat([pd.DataFrame(json.loads(str(np.load(path)["table"]))) for path in shards])
+    for row in rows.itertuples():
+        names = {damage["name"] for damage in json.loads(row.history)}
+        assert row.part != "train" or not names & set(HELD_OUT)
+    assert set(HELD_OUT) >= {name for name in DAMAGES if name in HELD_OUT}

@@ -79,8 +79,11 @@ def test_amounts_span_the_scale(name):
 @pytest.mark.parametrize("name", DAMAGES)
 def test_in_time_with_the_input(name):
     result, _ = DAMAGES[name].apply(SPEECH[0], 0.0, rng(1))
-    reach = 400
-    lags = correlate(result, SPEECH[0][reach:-reach], "valid")
+    clip, reach = SPEECH[0], 400
+    if name == "locked_vocoder_round_trip":  # turns every partial by itself: compare envelopes
+        result, clip = (np.convolve(np.abs(x), np.hanning(160), "same") for x in (result, clip))
+        result, clip = result - result.mean(), clip - clip.mean()
+    lags = correlate(result, clip[reach:-reach], "valid")
     assert abs(np.argmax(np.abs(lags)) - reach) <= 80  # 5 ms
 
 
@@ -227,7 +230,7 @@ def test_pyav_codecs_are_in_time():
 
 
 def test_draws_follow_the_chain():
-    draws = [draw_damages(rng(seed)) for seed in range(600)]
+    draws = [draw_damages(rng(seed), held_out=seed % 3 == 0) for seed in range(1_200)]
     order = list(FAMILIES)
     for drawn in draws:
         families = [order.index(DAMAGES[name].family) for name, _ in drawn]

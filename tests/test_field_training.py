@@ -9,6 +9,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from aqp_utils.core.audio import SAMPLE_RATE, level_of_training
 from aqp_utils.core.scale import class_of_score
+from aqp_utils.degradations.catalogue import FAMILIES
 from aqp_utils.degradations.degrade import add_noise
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.psychoacoustics import psychoacoustic_features
@@ -17,14 +18,17 @@ from aqp_utils.sources.tones import tone_clip
 from aqp_utils.training.field import training
 from aqp_utils.training.field.clips import FieldClips
 from aqp_utils.training.field.export import export
+from aqp_utils.training.field.start import take_over
 from aqp_utils.training.field.training import (
     FieldNet,
     FieldSettings,
     Training,
     draw_batch,
+    families_of,
     for_prediction,
     known_inputs,
     measure,
+    pair_loss,
     predict,
     rate_factor,
     train,
@@ -46,7 +50,7 @@ def clips():
             heard = level_of_training(heard)
             features.append(psychoacoustic_features(heard))
             audio.append(np.round(heard * 32_000 / np.abs(heard).max()).astype(np.int16))
-            rows.append(dict(source=source, version=version, part=parts[source]))
+            rows.append(dict(source=source, version=version, part=parts[source], history="[]"))
     table = pd.DataFrame(rows)
     table["score"] = np.tile(SCORES, N_SOURCES)
     table["family"] = np.where(table["source"] % 2 == 0, "tones", "formant voice")
@@ -221,3 +225,34 @@ def test_the_exported_predictor_says_what_the_model_said(clips, known, encoder, 
     (folder / "spectrogram.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match="missing"):
         Predictor.load(folder)
+
+
+def test_what_the_versions_of_a_source_share_costs_no_pair_loss():
+    scores = torch.tensor([4.5, 3.0, 1.0, 4.5, 2.0])
+    offset = torch.tensor([0.7, 0.7, 0.7, -0.3, -0.3])
+    assert pair_loss(scores + offset, scores, [3, 2]) == pytest.approx(0, abs=1e-6)
+    wrong = scores + torch.tensor([0.6, 0, 0, 0, 0])
+    assert pair_loss(wrong, scores, [3, 2]) == pytest.approx(4 * 0.6 / 13)
+
+
+def test_families_are_named_by_how_much_of_them_there_is(clips):
+    history = '[{"name": "opus", "amount": 0.2}, {"name": "packet_loss", "amount": 0.9}]'
+    some = replace(clips, table=clips.table.assign(history=history))
+    found = dict(zip(FAMILIES, families_of(some, np.array([0]))[0].tolist(), strict=True))
+    assert found["codec"] == pytest.approx(0.4) and found["packets"] == 1
+    assert sum(found.values()) == pytest.approx(1.4)
+
+
+def test_a_training_starts_where_an_exported_predictor_stopped(clips, known, encoder, tmp_path):
+    model = train(clips, known, tmp_path / "run", settings(epochs=1))
+    more = np.tile(np.arange(len(clips.table)), 2)  # an interval takes 20 clips
+    table = clips.table.iloc[more].reset_index(drop=True)
+    twice = FieldClips(clips.audio[more], clips.features[more], table, 0)
+    export(model, twice, known[more], encoder, tmp_path / "predictor", 1.0, {})
+    begun = FieldNet(model.mean * 1.1, model.scale * 0.5)
+    take_over(begun, tmp_path / "predictor", settings().hidden)
+    rows = np.arange(9)
+    again = predict(for_prediction(begun, settings().hidden), clips, known, rows, "cpu")
+    np.testing.assert_allclose(
+        again.score, predict(model, clips, known, rows, "cpu").score, atol=2e-2
+    )

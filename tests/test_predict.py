@@ -14,7 +14,7 @@ from tiny_predictor import RATE, save_predictor, voice_like
 
 from aqp_utils.commands import predict
 from aqp_utils.features.sets import FEATURE_SETS
-from aqp_utils.model.conformal import interval, residual_quantiles
+from aqp_utils.model.conformal import interval, residual_quantiles, widening
 from aqp_utils.predict import familiarity, shipped
 from aqp_utils.predict.predictor import SCORE_COLUMNS, TABLE_COLUMNS, Predictor, _parts
 from aqp_utils.recordings.reading import RecordingError, from_waveform
@@ -354,3 +354,20 @@ def test_help_does_not_wait_for_pytorch():
         "assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
     )
     assert os.spawnl(os.P_WAIT, sys.executable, sys.executable, "-c", code) == 0
+
+
+def test_clips_unlike_training_get_the_width_that_they_need():
+    rng = np.random.default_rng(3)
+    predicted = rng.uniform(1.5, 4, 400)
+    calibration = residual_quantiles(predicted + 0.2 * rng.standard_normal(400), predicted)
+    true = predicted + 0.6 * rng.standard_normal(400)
+    factor = widening(true, predicted, calibration)
+    assert factor == pytest.approx(3, rel=0.3)
+    calibration["unlike"] = factor
+    ends = np.array([interval(calibration, score, unlike=True) for score in predicted])
+    within = (ends[:, 0] <= true) & (true <= ends[:, 1])
+    assert np.mean(within | (true < 1) | (true > 4.5)) == pytest.approx(0.9, abs=0.04)
+    assert widening(true[:5], predicted[:5], calibration) == 1.0
+    assert widening(predicted, predicted, calibration) == 1.0
+    narrow, wide = (interval(calibration, 3.0, unlike=unlike) for unlike in (False, True))
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]

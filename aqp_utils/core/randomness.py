@@ -2,7 +2,15 @@
 
 import numpy as np
 
-STAGES = {"clean": 1, "degrade": 2, "split": 3, "pretrain": 4, "field": 5, "bootstrap": 6}
+STAGES = {
+    "clean": 1,
+    "degrade": 2,
+    "split": 3,
+    "pretrain": 4,
+    "field": 5,
+    "bootstrap": 6,
+    "speech": 7,
+}
 
 
 def rng_for(seed, stage, source=0, kind=0, severity=0):

@@ -19,14 +19,20 @@ from aqp_utils.core.package import ASSETS
 from aqp_utils.degradations import (
     bands,
     clipping,
+    clocks,
     codecs,
     dynamics,
+    enhancement,
     ffmpeg_codecs,
     noise,
     packets,
+    reverberators,
     rooms,
+    telephone,
     tempo,
+    time_scale,
     transform_codec,
+    vocoders,
 )
 from aqp_utils.degradations.degrade import DEGRADATIONS
 
@@ -37,15 +43,32 @@ ATTEMPTS = 20  # draws before `damaged` gives up on a clip
 # Families in the order of a real chain: the place, the microphone's gain, what is done to the
 # recording, the way it is sent, what gets lost. The number is the family's weight in a draw.
 FAMILIES = {
-    "room": 1.2,
-    "noise": 2.2,
+    "room": 2.0,
+    "noise": 2.0,
     "clip": 1.4,
     "level": 1.0,
-    "band": 1.4,
+    "enhancement": 0.8,
+    "band": 1.5,
     "tempo": 1.8,
-    "codec": 2.2,
-    "packets": 0.9,
+    "codec": 3.2,
+    "packets": 1.0,
 }
+# Whole mechanisms that no training clip meets, each of a family with others in it. Half of the
+# damages of validation and test are of these: what is chosen there is chosen for generality.
+HELD_OUT = (
+    "schroeder_reverberator",
+    "music",
+    "clip_asymmetrically",
+    "quiet_16_bit",
+    "torn_mask",
+    "resampled",
+    "psola_round_trip",
+    "disturbed_phases",
+    "sbc",
+    "g722",
+    "nellymoser",
+    "dropouts",
+)
 N_DAMAGES = {1: 0.70, 2: 0.25, 3: 0.05}  # how many at once, and how often
 # Half of the draws are even in the score, half in the physical parameter. A bit rate or a cutoff is
 # mostly chosen where little is lost, and so most of what was processed still sounds good.
@@ -155,9 +178,10 @@ def _listed(family, *functions, **options):
     ]
 
 
-def _coded(function, encoder):
+def _coded(function, encoder, **options):
     """A codec that is there where PyAV is installed and has its encoder."""
-    return _listed("codec", function, available=lambda: ffmpeg_codecs.can_code(encoder))
+    can_code = partial(ffmpeg_codecs.can_code, encoder)
+    return _listed("codec", function, available=can_code, **options)
 
 
 ALL_DAMAGES = [
@@ -165,8 +189,11 @@ ALL_DAMAGES = [
         "room",
         rooms.statistical_room,
         rooms.shoebox_room,
-        rooms.reverberator,
+        reverberators.delay_network,
+        reverberators.schroeder_reverberator,
+        reverberators.echoes,
     ),
+    *_listed("room", rooms.reverberator, weight=2.5),  # whose tuning most tools share
     *_listed(
         "noise",
         noise.white_noise,
@@ -195,10 +222,14 @@ ALL_DAMAGES = [
         clipping.few_bits,
     ),
     *_listed(
+        "enhancement", enhancement.over_suppressed, enhancement.torn_mask, enhancement.smeared
+    ),
+    *_listed(
         "band",
         bands.lowpass_first_order,
         bands.lowpass_second_order,
         bands.lowpass_steep,
+        telephone.lowpass_brick_wall,
         bands.highpass,
         bands.telephone_band,
         bands.resampled,
@@ -207,25 +238,50 @@ ALL_DAMAGES = [
     *_listed("tempo", tempo.wsola_round_trip, weight=2.0),  # what most tools do, and hard to hear
     *_listed("tempo", tempo.vocoder_round_trip),
     *_listed(
+        "tempo",
+        time_scale.sola_round_trip,
+        time_scale.psola_round_trip,
+        clocks.wow_and_flutter,
+    ),
+    *_listed("tempo", time_scale.mixed_round_trip, weight=1.5),
+    *_listed("tempo", time_scale.locked_vocoder_round_trip, weight=0.5),
+    *_listed("codec", codecs.mp3, codecs.opus, weight=2.0),  # what people meet most
+    *_listed(
         "codec",
-        codecs.mp3,
-        codecs.opus,
         codecs.vorbis,
         codecs.waveform_codec,
         transform_codec.transform_codec,
         clipping.modulated_noise,
+        vocoders.lpc_vocoder,
+        vocoders.mel_vocoder,
+        vocoders.disturbed_phases,
+        telephone.call,
+        telephone.companded,
+        telephone.gsm,
     ),
-    *_coded(ffmpeg_codecs.aac, "aac"),
+    *_coded(ffmpeg_codecs.aac, "aac", weight=2.0),
     *_coded(ffmpeg_codecs.mp2, "mp2"),
     *_coded(ffmpeg_codecs.amr_nb, "libopencore_amrnb"),
     *_coded(ffmpeg_codecs.g722, "g722"),
     *_coded(ffmpeg_codecs.g726, "g726"),
-    *_listed("packets", packets.packet_loss, packets.dropouts),
+    *_coded(ffmpeg_codecs.sbc, "sbc"),
+    *_coded(ffmpeg_codecs.ac3, "ac3", weight=0.5),
+    *_coded(ffmpeg_codecs.nellymoser, "nellymoser", weight=0.5),
+    *_coded(ffmpeg_codecs.g723_1, "g723_1", weight=0.5),
+    *_coded(ffmpeg_codecs.real_144, "real_144", weight=0.3),
+    *_listed("packets", packets.packet_loss, packets.dropouts, clocks.buffer_slips),
 ]
 DAMAGES = {damage.name: damage for damage in ALL_DAMAGES if damage.available()}
 
 
-def draw_damages(rng):
+def _kinds(family, held_out):
+    """Damages of a family to draw from: those held out, where there are any, or all others."""
+    kinds = [one for one in DAMAGES.values() if one.family == family]
+    kept = [one for one in kinds if (one.name in HELD_OUT) == held_out]
+    return kept or kinds
+
+
+def draw_damages(rng, held_out=False):
     """Draw what happens to a clip: one damage mostly, two often, three now and then.
 
     Several damages are of different families, in the order of `FAMILIES`, and milder each. Half of
@@ -234,6 +290,8 @@ def draw_damages(rng):
     Parameters
     ----------
     rng : numpy.random.Generator
+    held_out : bool
+        Whether to draw from `HELD_OUT`, or from all others.
 
     Returns
     -------
@@ -245,7 +303,7 @@ def draw_damages(rng):
     families = rng.choice(len(FAMILIES), count, replace=False, p=weights / weights.sum())
     drawn = []
     for family in np.sort(families):
-        kinds = [one for one in DAMAGES.values() if one.family == list(FAMILIES)[family]]
+        kinds = _kinds(list(FAMILIES)[family], held_out)
         weights = np.array([one.weight for one in kinds])
         kind = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
         drawn_at = float(rng.uniform(0, MILDER[count]))
@@ -254,7 +312,7 @@ def draw_damages(rng):
     return drawn
 
 
-def damaged(audio, rng):
+def damaged(audio, rng, held_out=False):
     """Damage a clip at random.
 
     Parameters
@@ -262,6 +320,8 @@ def damaged(audio, rng):
     audio : ndarray, shape (n,)
         As in `FieldDamage.apply`.
     rng : numpy.random.Generator
+    held_out : bool
+        As in `draw_damages`.
 
     Returns
     -------
@@ -279,7 +339,7 @@ def damaged(audio, rng):
     _check(np.asarray(audio, dtype=np.float64), 0.0, "damaged")
     for _ in range(ATTEMPTS):
         result, history = audio, []
-        for name, amount in draw_damages(rng):
+        for name, amount in draw_damages(rng, held_out):
             result, facts = DAMAGES[name].apply(result, amount, rng)
             history.append({"name": name, "amount": amount, **facts})
             if not _usable(result):  # nothing for the next damage to work on

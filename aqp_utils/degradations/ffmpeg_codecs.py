@@ -161,3 +161,35 @@ def g722(audio, severity, rng):
 def g726(audio, severity, rng):
     """G.726 of 40 to 16 kbit/s at 8 kHz."""
     return _damaged(audio, "g726", 8_000, _step(G726_KBPS, severity))
+
+
+def sbc(audio, severity, rng):
+    """SBC of Bluetooth, 128 to 24 kbit/s."""
+    return _damaged(audio, "sbc", SAMPLE_RATE, round(geometric(severity, 128, 24)))
+
+
+def ac3(audio, severity, rng):
+    """AC-3 at 32 kHz, 192 to 32 kbit/s."""
+    steps_kbps = (192, 128, 112, 96, 80, 64, 56, 48, 40, 32)
+    return _damaged(audio, "ac3", 32_000, _step(steps_kbps, severity))
+
+
+def nellymoser(audio, severity, rng):
+    """Nellymoser of Flash players, at 22.05 to 8 kHz."""
+    return _damaged(audio, "nellymoser", _step((22_050, 16_000, 11_025, 8_000), severity), 32)
+
+
+def g723_1(audio, severity, rng):
+    """G.723.1 at 6.3 kbit/s and 8 kHz, one to three times in a row."""
+    passes = 1 + round(2 * severity)
+    for _ in range(passes):
+        audio, facts = _damaged(audio, "g723_1", 8_000, 6.3)
+    return audio, facts | {"passes": float(passes)}
+
+
+def real_144(audio, severity, rng):
+    """RealAudio 1.0, CELP of 14.4 kbit/s at 8 kHz, one to three times in a row."""
+    passes = 1 + round(2 * severity)
+    for _ in range(passes):
+        audio, facts = _damaged(audio, "real_144", 8_000, 8)
+    return audio, facts | {"passes": float(passes)}

@@ -12,6 +12,7 @@ from aqp_utils.core.scale import SCALE
 
 LEVEL = 0.9  # coverage of the interval
 FEWEST_CLIPS = 20  # held-out clips that a 90 % interval takes
+SMALLEST = 0.05  # reach of an interval to one side that a widening starts from
 BIN_SIZE = 60  # held-out clips per bin at least
 
 
@@ -57,15 +58,44 @@ def residual_quantiles(true, predicted, level=LEVEL, bin_size=BIN_SIZE):
     }
 
 
-def interval(calibration, score):
+def widening(true, predicted, calibration):
+    """How many times wider intervals are on clips unlike the others, to hold as often there.
+
+    Parameters
+    ----------
+    true, predicted : array_like, shape (n,)
+        Of held-out clips that are unlike training.
+    calibration : dict
+        From `residual_quantiles`, of all held-out clips.
+
+    Returns
+    -------
+    float
+        1 or more; 1 if there are too few such clips to say.
+    """
+    errors = np.asarray(true, dtype=float) - np.asarray(predicted, dtype=float)
+    if len(errors) < FEWEST_CLIPS:
+        return 1.0
+    low, high = (
+        np.interp(predicted, calibration["score"], calibration[end]) for end in ("low", "high")
+    )
+    reach = np.where(errors < 0, np.maximum(-low, SMALLEST), np.maximum(high, SMALLEST))
+    needed = np.sort(np.abs(errors) / reach)
+    rank = int(np.ceil(calibration["level"] * (len(needed) + 1))) - 1
+    return float(max(1.0, needed[min(rank, len(needed) - 1)]))
+
+
+def interval(calibration, score, unlike=False):
     """Interval of one predicted score.
 
     Parameters
     ----------
     calibration : dict
-        From `residual_quantiles`.
+        From `residual_quantiles`; its entry unlike, where there is one, is from `widening`.
     score : float
         Predicted score.
+    unlike : bool
+        Whether the clip is unlike the training clips.
 
     Returns
     -------
@@ -75,7 +105,8 @@ def interval(calibration, score):
     low, high = (
         np.interp(score, calibration["score"], calibration[end]) for end in ("low", "high")
     )
-    ends = score + min(0.0, low), score + max(0.0, high)
+    factor = calibration.get("unlike", 1.0) if unlike else 1.0
+    ends = score + factor * min(0.0, low), score + factor * max(0.0, high)
     return tuple(float(end) for end in np.clip(ends, *SCALE))
 
 

@@ -234,12 +234,21 @@ class Predictor:
             quality=CLASSES[int(probabilities.argmax())],
             probabilities=dict(zip(CLASSES, map(float, probabilities), strict=True)),
             score=score,
-            interval=conformal.interval(self.calibration, score) if self.calibration else None,
+            interval=self._interval(score, outside, notes),
             duration_s=recording.duration_s,
             curve=self._curve(_every_second(audio, length), floor_dbfs) if curve else None,
             domain=outside,
             notes=notes,
         )
+
+    def _interval(self, score, outside, notes):
+        """Interval of a score, None without calibration; wider, with a note, if unlike training."""
+        if not self.calibration:
+            return None
+        factor = self.calibration.get("unlike", 1.0)
+        if outside and factor > 1:
+            notes.append(f"unlike training: interval {factor:.2g} times as wide")
+        return conformal.interval(self.calibration, score, unlike=bool(outside))
 
     def _curve(self, windows, floor_dbfs):
         """Start, end and score of windows (start -> audio); NaN in those below `floor_dbfs`."""

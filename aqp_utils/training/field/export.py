@@ -13,13 +13,14 @@ from aqp_utils.core.files import sha256, write_json
 from aqp_utils.encoders.spectrogram import FILE as SPECTROGRAM
 from aqp_utils.encoders.spectrogram import save_spectrogram_encoder
 from aqp_utils.features.sets import feature_names
-from aqp_utils.model.conformal import residual_quantiles
+from aqp_utils.model.conformal import residual_quantiles, widening
 from aqp_utils.model.fusion import fused
 from aqp_utils.model.saved import save_model
+from aqp_utils.predict import familiarity
 from aqp_utils.predict.shipped import CARD
 from aqp_utils.training.field.recipe import FEATURE_SET
 from aqp_utils.training.field.sources import OTHER_THAN_SPEECH
-from aqp_utils.training.field.training import predict
+from aqp_utils.training.field.training import CHUNK, predict
 
 SCALER_CLIPS = 2_000
 DETECTOR_CLIPS = 1_000  # of speech and of other sounds, in each part
@@ -56,13 +57,16 @@ def export(model, clips, known, encoder, folder, clip_s, card, device="cpu"):
     scores = predict(model, clips, known, test, device).score
     true = clips.table["score"].to_numpy()[test]
     network, scaler = _standardised_anew(model, clips, known, device)
+    calibration = residual_quantiles(true, scores)
+    unlike = _unlike_training(model, clips, known, test, scaler, device)
+    calibration["unlike"] = widening(true[unlike], scores[unlike], calibration)
     about = {
         "encoder": encoder.describe(),
         "spectrogram": save_spectrogram_encoder(folder, model.spectrogram),
         "feature_set": FEATURE_SET,
         "feature_names": feature_names(FEATURE_SET),
         "clip_s": clip_s,
-        "calibration": residual_quantiles(true, scores),
+        "calibration": calibration,
         "speech": _speech_detector(model, clips, known, scaler, device),
     }
     files = [*save_model(folder, network, scaler, about), folder / SPECTROGRAM]
@@ -81,6 +85,17 @@ def _drawn(clips, part, is_wanted, most, rng):
 def _inputs(model, clips, known, rows, device):
     """All inputs of the network, shape (n, 19 + 768 + 512), not standardised."""
     return fused(known[rows], model.spectrogram.eval().to(device).embed(clips.audio[rows]))
+
+
+def _unlike_training(model, clips, known, rows, scaler, device):
+    """Which rows `predict` would warn of as far from training, bool (n,)."""
+    n_features, names = clips.features.shape[1], feature_names(FEATURE_SET)
+    found = []
+    for first in range(0, len(rows), CHUNK):
+        for row in _inputs(model, clips, known, rows[first : first + CHUNK], device):
+            z, far = familiarity.distances(row, scaler.mean_, scaler.scale_, n_features)
+            found.append(bool(familiarity.domain_warnings(z, far, names)))
+    return np.array(found)
 
 
 def _standardised_anew(model, clips, known, device):

@@ -29,6 +29,7 @@ from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.files import atomic, write_csv, write_json
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.core.scale import CLASSES
+from aqp_utils.degradations.catalogue import ALL_DAMAGES, FAMILIES
 from aqp_utils.encoders.spectrogram import SpectrogramEncoder
 from aqp_utils.evaluation.metrics import pearson, spearman
 from aqp_utils.model.fusion import fused
@@ -36,11 +37,13 @@ from aqp_utils.model.network import MultiTaskNet
 from aqp_utils.model.prediction import from_logits
 from aqp_utils.runs.code import code_behind
 from aqp_utils.training.field.microphone import random_response
+from aqp_utils.training.field.start import take_over
 from aqp_utils.training.state import Clock, load_checkpoint, save_checkpoint
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 SHUFFLING, CROPPING = 1, 2  # addresses of random streams
 WEIGHT_DECAY = 0.01
+FAMILY_OF = {damage.name: damage.family for damage in ALL_DAMAGES}
 CHUNK = 64  # clips that are embedded or judged at a time
 
 
@@ -53,7 +56,7 @@ class FieldSettings:
     learning_rate: float = 2e-3
     warmup: int = 100  # steps
     class_weight: float = 0.3
-    clean_weight: float = 2.5  # of undamaged clips: of recordings more than one in five is
+    clean_weight: float = 2.0  # of undamaged clips: of recordings more than one in five is
     dropout: float = 0.3
     hidden: float = 0.75  # share of batches that show the spectrograms and nothing known beforehand
     retold: float = 0.5  # share at another speed and by other microphones; all of them hidden
@@ -61,6 +64,9 @@ class FieldSettings:
     filter_db: tuple = (1.5, 3.0)  # standard deviations of a microphone's tilt and bumps
     shortest_crop_s: float = 2.0
     patience: int = 3  # epochs without a better validation loss
+    pair_weight: float = 0.5  # of differences between the versions of one source
+    family_weight: float = 0.3  # of naming the families of the damages that a clip met
+    start: str = ""  # folder of a predictor whose weights are the first; "": random ones
     seed: int = 0
 
     def __post_init__(self):
@@ -97,16 +103,23 @@ class FieldNet(torch.nn.Module):
         self.spectrogram = SpectrogramEncoder(seed)
         n_inputs = len(self.mean) + self.spectrogram.size
         self.network = MultiTaskNet(n_inputs, hidden, dropout, len(CLASSES), seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.families = torch.nn.Linear(n_inputs, len(FAMILIES))  # in training only
 
     def forward(self, audio, known, hidden=None):
         """Logits (b, 3) and scores (b,) of audio (b, n) and known inputs (b, n_known).
 
         `hidden`, bool (b,), marks clips whose known inputs are put at their mean.
         """
+        return self.network(self.inputs(audio, known, hidden))
+
+    def inputs(self, audio, known, hidden=None):
+        """What the network and the head of families are given, (b, n_known + 512)."""
         known = (known - self.mean) / self.scale
         if hidden is not None:
             known = known.masked_fill(hidden.unsqueeze(1), 0.0)
-        return self.network(torch.cat([known, self.spectrogram(audio)], dim=1))
+        return torch.cat([known, self.spectrogram(audio)], dim=1)
 
 
 def for_prediction(model, hidden_share):
@@ -167,8 +180,9 @@ def draw_batch(clips, known, groups, rng, settings):
     drawn = rng.random()
     if drawn < settings.retold:
         audio = retold(audio, [len(group) for group in groups], rng, settings)
-    hidden = torch.full((len(rows),), drawn < settings.hidden)
-    return audio, torch.from_numpy(known[rows]), hidden, *labels_of(clips, rows, settings)
+    known = torch.from_numpy(known[rows])
+    hidden = known.isnan().any(dim=1) | (drawn < settings.hidden)  # NaN: never looked at
+    return audio, known, hidden, *labels_of(clips, rows, settings)
 
 
 def retold(audio, sizes, rng, settings):
@@ -191,6 +205,28 @@ def loss_of(logits, predicted, classes, scores, weights, class_weight):
     error = (predicted - scores).abs()
     surprise = F.cross_entropy(logits, classes, reduction="none")
     return torch.mean(weights * (error + class_weight * surprise))
+
+
+def pair_loss(predicted, scores, sizes):
+    """Absolute error of the differences between all versions of one source, averaged over pairs.
+
+    What the versions share, voice, room and floor, drops out of a difference: it asks for the
+    damage alone.
+    """
+    errors = []
+    for group in (predicted - scores).split(sizes):
+        errors.append((group.unsqueeze(0) - group.unsqueeze(1)).abs().flatten())
+    return torch.cat(errors).mean()
+
+
+def families_of(clips, rows):
+    """How surely each family of damage can be heard in some rows, 0 to 1, (b, families)."""
+    found = np.zeros((len(rows), len(FAMILIES)), dtype=np.float32)
+    for position, history in enumerate(clips.table["history"].iloc[rows]):
+        for damage in json.loads(history):
+            column = list(FAMILIES).index(FAMILY_OF[damage["name"]])
+            found[position, column] = min(1.0, 2 * damage["amount"])
+    return torch.from_numpy(found)
 
 
 def rate_factor(step, n_steps, warmup):
@@ -254,6 +290,9 @@ class Training:
         self.model = FieldNet(
             scaler.mean_, scaler.scale_, dropout=settings.dropout, seed=settings.seed
         ).to(device)
+        if settings.start:
+            take_over(self.model, Path(settings.start), settings.hidden)
+            self.model.to(device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=WEIGHT_DECAY)
         self.groups = groups_of(clips, "train")
         self.per_epoch = max(1, len(self.groups) // settings.batch_sources)
@@ -307,12 +346,22 @@ class Training:
         groups = [self.groups[i] for i in taken]
         rng = rng_for(settings.seed, "field", step, CROPPING, 1)
         batch = draw_batch(self.clips, self.known, groups, rng, settings)
-        audio, known, hidden, *labels = (tensor.to(self.device) for tensor in batch)
+        batch = *batch, families_of(self.clips, np.concatenate(groups))
+        audio, known, hidden, *labels, families = (tensor.to(self.device) for tensor in batch)
         for group in self.optimizer.param_groups:
             group["lr"] = factor * settings.learning_rate
         self.model.train()
         torch.manual_seed(settings.seed * 1_000_003 + step)
-        loss = loss_of(*self.model(audio, known, hidden), *labels, settings.class_weight)
+        inputs = self.model.inputs(audio, known, hidden)
+        logits, predicted = self.model.network(inputs)
+        loss = loss_of(logits, predicted, *labels, settings.class_weight)
+        if settings.pair_weight:
+            sizes = [len(group) for group in groups]
+            loss = loss + settings.pair_weight * pair_loss(predicted, labels[1], sizes)
+        if settings.family_weight:
+            named = self.model.families(inputs)
+            surprise = F.binary_cross_entropy_with_logits(named, families)
+            loss = loss + settings.family_weight * surprise
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
