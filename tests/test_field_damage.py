@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import butter, correlate, sosfilt
 
 from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
-from aqp_utils.degradations import bands, clipping, noise, packets, rooms, tempo
+from aqp_utils.degradations import bands, clipping, noise, rooms
 from aqp_utils.degradations.catalogue import (
     ALL_DAMAGES,
     DAMAGES,
@@ -14,11 +14,13 @@ from aqp_utils.degradations.catalogue import (
     damaged,
     draw_damages,
 )
-from aqp_utils.degradations.codecs import through_file, waveform_codecs
+from aqp_utils.degradations.codecs import packets
+from aqp_utils.degradations.codecs.ffmpeg import can_code, through_pyav
+from aqp_utils.degradations.codecs.libsndfile import through_file, waveform_codecs
+from aqp_utils.degradations.codecs.transform import inverse_mdct, mdct
 from aqp_utils.degradations.degrade import si_sdr_db
 from aqp_utils.degradations.dynamics import limited
-from aqp_utils.degradations.ffmpeg_codecs import can_code, through_pyav
-from aqp_utils.degradations.transform_codec import inverse_mdct, mdct
+from aqp_utils.degradations.timing import tempo
 from aqp_utils.sources.formant_voice import speech_clip
 
 SPEECH = [speech_clip(2.0, np.random.default_rng(seed))[0].astype(float) for seed in (1, 2)]

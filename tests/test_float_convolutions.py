@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aqp_utils.sources.float_convolutions import float_convolutions
+from aqp_utils.sources.neural.float_convolutions import float_convolutions
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -5,15 +5,10 @@ import pytest
 from scipy.signal import correlate
 
 from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs
-from aqp_utils.degradations import (
-    clocks,
-    enhancement,
-    reverberators,
-    telephone,
-    time_scale,
-    vocoders,
-)
+from aqp_utils.degradations import enhancement, reverberators
+from aqp_utils.degradations.codecs import telephone, vocoders
 from aqp_utils.degradations.degrade import si_sdr_db
+from aqp_utils.degradations.timing import clocks, time_scale
 from aqp_utils.sources.formant_voice import speech_clip
 
 SPEECH = speech_clip(2.0, np.random.default_rng(1))[0].astype(float)

@@ -5,23 +5,24 @@ import pytest
 import soundfile as sf
 
 from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, rms_dbfs
-from aqp_utils.sources import neural_speech
-from aqp_utils.sources.neural_speech import (
-    ENGINE_LANGUAGES,
-    ENGINES,
-    LANGUAGES,
-    Utterance,
+from aqp_utils.sources.neural import bank, manner, speech
+from aqp_utils.sources.neural.bank import (
     banked_engines,
     banked_speech,
+    fill_bank,
+    numbered_utterance,
+    read_index,
+)
+from aqp_utils.sources.neural.manner import with_manner
+from aqp_utils.sources.neural.phonemes import LANGUAGES, phonemes
+from aqp_utils.sources.neural.speech import (
+    ENGINE_LANGUAGES,
+    ENGINES,
+    Utterance,
     draw_sentences,
     draw_voice,
-    fill_bank,
     missing,
-    numbered_utterance,
-    phonemes,
-    read_index,
     speak,
-    with_manner,
 )
 
 NOBODY = {f"{letter}{sex}_{n}": None for letter in "abefhijpz" for sex in "fm" for n in range(2)}
@@ -32,7 +33,7 @@ each_language = pytest.mark.parametrize("language", LANGUAGES)
 @pytest.fixture
 def voices(monkeypatch):
     """Kokoro's voices by name only."""
-    monkeypatch.setattr(neural_speech, "kokoro_voices", lambda: NOBODY)
+    monkeypatch.setattr(speech, "kokoro_voices", lambda: NOBODY)
 
 
 @pytest.fixture
@@ -44,8 +45,9 @@ def humming(monkeypatch):
         for _ in utterance.sentences:
             yield 0.1 * np.sin(2 * np.pi * 200 * t_s), 24_000
 
-    monkeypatch.setattr(neural_speech, "missing", lambda engine: "")
-    monkeypatch.setitem(neural_speech.SPEAK, "hibari", hum)
+    for module in (speech, bank):
+        monkeypatch.setattr(module, "missing", lambda engine: "")
+    monkeypatch.setitem(speech.SPEAK, "hibari", hum)
 
 
 def installed(engine):
@@ -58,15 +60,15 @@ def two_sentences(engine="hibari", pause_s=0.5):
 
 
 def test_an_engine_that_is_missing_is_named_with_what_it_wants(monkeypatch):
-    monkeypatch.setattr(neural_speech.importlib.util, "find_spec", lambda name: None)
-    assert neural_speech.engines() == ()
+    monkeypatch.setattr(speech.importlib.util, "find_spec", lambda name: None)
+    assert speech.engines() == ()
     with pytest.raises(RuntimeError, match=r"^hibari: the Python package hibari is missing"):
         speak(two_sentences())
 
 
 def test_engines_that_read_ipa_want_espeak_ng(monkeypatch):
-    monkeypatch.setattr(neural_speech.importlib.util, "find_spec", lambda name: name)
-    monkeypatch.setattr(neural_speech.shutil, "which", lambda name: None)
+    monkeypatch.setattr(speech.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(speech.shutil, "which", lambda name: None)
     assert missing("piper") == "piper: the program espeak-ng is not installed."
     assert missing("hibari") == ""
 
@@ -113,9 +115,7 @@ def test_a_mixture_is_written_in_words():
 def test_phonemes_are_kokoros_and_keep_the_marks(language):
     installed("kokoro")
     vocabulary = set(
-        neural_speech.json.loads(neural_speech._kokoro_data("vocab.json").read_text("utf-8"))[
-            "vocab"
-        ]
+        speech.json.loads(speech._kokoro_data("vocab.json").read_text("utf-8"))["vocab"]
     )
     text = " ".join(draw_sentences(language, 30, np.random.default_rng(2)))
     spoken = phonemes(text, language)
@@ -162,7 +162,7 @@ def test_silence_and_endless_speech_are_refused(monkeypatch):
 
     with pytest.raises(RuntimeError, match=r"hibari \(hibari\): 12\.1 s of sound\."):
         speak(two_sentences(pause_s=8.1))
-    monkeypatch.setitem(neural_speech.SPEAK, "hibari", silence)
+    monkeypatch.setitem(speech.SPEAK, "hibari", silence)
     with pytest.raises(RuntimeError, match=r"hibari \(hibari\): 0\.5 s of sound\."):
         speak(two_sentences())
 
@@ -174,7 +174,7 @@ def test_a_bank_is_filled_resumed_and_shared_out(tmp_path):
     assert fill_bank(tmp_path, "hibari", 5) == 2
     rows = read_index(tmp_path)
     assert len({row["file"] for row in rows}) == 5
-    assert set(rows[0]) == set(neural_speech.COLUMNS)
+    assert set(rows[0]) == set(bank.COLUMNS)
     for row in rows:
         info = sf.info(tmp_path / row["file"])
         assert (info.samplerate, info.channels, info.subtype) == (SAMPLE_RATE, 1, "PCM_16")
@@ -217,16 +217,16 @@ def test_breath_and_clicks_fall_into_pauses_and_leave_speech_alone():
 
 def test_effort_tilts_the_spectrum_by_what_the_facts_say():
     noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE)
-    tilted = neural_speech._tilted(noise, 2.0)
+    tilted = manner._tilted(noise, 2.0)
     gain_db = 20 * np.log10(np.abs(np.fft.rfft(tilted)) / np.abs(np.fft.rfft(noise)))
     assert gain_db[[500, 1000, 4000]] == pytest.approx([0, 2, 6], abs=1e-6)
 
 
 @pytest.mark.parametrize("level_dbfs", [-50, -20])
 def test_breath_is_quieter_than_speech_whatever_its_level(level_dbfs, monkeypatch):
-    monkeypatch.setattr(neural_speech, "BREATH_SHARE", 1)
-    monkeypatch.setattr(neural_speech, "CLICK_SHARE", 0)
-    speech = bursts() * 10 ** (level_dbfs / 20)
-    audio, _ = with_manner(speech, np.random.default_rng(4))
+    monkeypatch.setattr(manner, "BREATH_SHARE", 1)
+    monkeypatch.setattr(manner, "CLICK_SHARE", 0)
+    spoken = bursts() * 10 ** (level_dbfs / 20)
+    audio, _ = with_manner(spoken, np.random.default_rng(4))
     n = round(1.2 * SAMPLE_RATE)
-    assert rms_dbfs(audio[n : n + 2000]) < rms_dbfs(speech[:SAMPLE_RATE]) - 12
+    assert rms_dbfs(audio[n : n + 2000]) < rms_dbfs(spoken[:SAMPLE_RATE]) - 12

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqp_utils.evaluation.people import agreement_of, condition_level, groups_of, with_people
+from aqp_utils.evaluation.agreement import agreement_of, condition_level, groups_of, with_people
 
 
 @pytest.fixture

@@ -19,22 +19,22 @@ from aqp_utils.core.package import ASSETS
 from aqp_utils.degradations import (
     bands,
     clipping,
-    clocks,
-    codecs,
     dynamics,
     enhancement,
-    ffmpeg_codecs,
     noise,
-    packets,
     reverberators,
     rooms,
+)
+from aqp_utils.degradations.codecs import (
+    ffmpeg,
+    libsndfile,
+    packets,
     telephone,
-    tempo,
-    time_scale,
-    transform_codec,
+    transform,
     vocoders,
 )
 from aqp_utils.degradations.degrade import DEGRADATIONS
+from aqp_utils.degradations.timing import clocks, tempo, time_scale
 
 SHORTEST = 1_600  # samples, 0.1 s; less holds no frame of most codecs
 SILENT_DBFS = -120.0
@@ -180,7 +180,7 @@ def _listed(family, *functions, **options):
 
 def _coded(function, encoder, **options):
     """A codec that is there where PyAV is installed and has its encoder."""
-    can_code = partial(ffmpeg_codecs.can_code, encoder)
+    can_code = partial(ffmpeg.can_code, encoder)
     return _listed("codec", function, available=can_code, **options)
 
 
@@ -245,12 +245,12 @@ ALL_DAMAGES = [
     ),
     *_listed("tempo", time_scale.mixed_round_trip, weight=1.5),
     *_listed("tempo", time_scale.locked_vocoder_round_trip, weight=0.5),
-    *_listed("codec", codecs.mp3, codecs.opus, weight=2.0),  # what people meet most
+    *_listed("codec", libsndfile.mp3, libsndfile.opus, weight=2.0),  # what people meet most
     *_listed(
         "codec",
-        codecs.vorbis,
-        codecs.waveform_codec,
-        transform_codec.transform_codec,
+        libsndfile.vorbis,
+        libsndfile.waveform_codec,
+        transform.transform_codec,
         clipping.modulated_noise,
         vocoders.lpc_vocoder,
         vocoders.mel_vocoder,
@@ -259,16 +259,16 @@ ALL_DAMAGES = [
         telephone.companded,
         telephone.gsm,
     ),
-    *_coded(ffmpeg_codecs.aac, "aac", weight=2.0),
-    *_coded(ffmpeg_codecs.mp2, "mp2"),
-    *_coded(ffmpeg_codecs.amr_nb, "libopencore_amrnb"),
-    *_coded(ffmpeg_codecs.g722, "g722"),
-    *_coded(ffmpeg_codecs.g726, "g726"),
-    *_coded(ffmpeg_codecs.sbc, "sbc"),
-    *_coded(ffmpeg_codecs.ac3, "ac3", weight=0.5),
-    *_coded(ffmpeg_codecs.nellymoser, "nellymoser", weight=0.5),
-    *_coded(ffmpeg_codecs.g723_1, "g723_1", weight=0.5),
-    *_coded(ffmpeg_codecs.real_144, "real_144", weight=0.3),
+    *_coded(ffmpeg.aac, "aac", weight=2.0),
+    *_coded(ffmpeg.mp2, "mp2"),
+    *_coded(ffmpeg.amr_nb, "libopencore_amrnb"),
+    *_coded(ffmpeg.g722, "g722"),
+    *_coded(ffmpeg.g726, "g726"),
+    *_coded(ffmpeg.sbc, "sbc"),
+    *_coded(ffmpeg.ac3, "ac3", weight=0.5),
+    *_coded(ffmpeg.nellymoser, "nellymoser", weight=0.5),
+    *_coded(ffmpeg.g723_1, "g723_1", weight=0.5),
+    *_coded(ffmpeg.real_144, "real_144", weight=0.3),
     *_listed("packets", packets.packet_loss, packets.dropouts, clocks.buffer_slips),
 ]
 DAMAGES = {damage.name: damage for damage in ALL_DAMAGES if damage.available()}
@@ -382,7 +382,7 @@ def _coloured(exponent):
 
 def _rated(codec, steps_kbps):
     return UnseenDamage(
-        lambda audio, kbps, rng: codecs.through_codec(audio, codec, kbps),
+        lambda audio, kbps, rng: libsndfile.through_codec(audio, codec, kbps),
         "bit rate",
         "kbit/s",
         steps_kbps,

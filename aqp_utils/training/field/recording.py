@@ -17,7 +17,7 @@ from aqp_utils.core.audio import (
     rms_dbfs,
     set_level_dbfs,
 )
-from aqp_utils.degradations.codecs import through_codec
+from aqp_utils.degradations.codecs.libsndfile import through_codec
 from aqp_utils.degradations.dynamics import compressed, limited
 from aqp_utils.degradations.enhancement import mildly_denoised
 from aqp_utils.degradations.rooms import decaying_response

@@ -15,7 +15,7 @@ from aqp_utils.sources.average_speech import equalised
 from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.sources.harmonic_voice import harmonic_speech_clip
 from aqp_utils.sources.instruments import instrument_clip
-from aqp_utils.sources.neural_speech import banked_engines, banked_speech
+from aqp_utils.sources.neural.bank import banked_engines, banked_speech
 from aqp_utils.sources.percussion import percussion_clip
 from aqp_utils.sources.singing import singing_clip
 from aqp_utils.sources.text_to_speech import synthesized_speech, synthesizers

@@ -8,7 +8,7 @@ from scipy.signal import butter, ellip, firwin, oaconvolve, sosfilt
 
 from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
 from aqp_utils.degradations.bands import at_rate
-from aqp_utils.degradations.codecs import (
+from aqp_utils.degradations.codecs.libsndfile import (
     WAVEFORM_CODECS,
     at_working_level,
     through_file,

@@ -11,7 +11,7 @@ import numpy as np
 
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.degradations.strength import geometric
-from aqp_utils.degradations.tempo import COMMON_MS, _best_start, wsola
+from aqp_utils.degradations.timing.tempo import COMMON_MS, _best_start, wsola
 
 PITCH_HZ = (70.0, 350.0)
 UNVOICED_HOP = 96  # samples between the marks of sounds without pitch, 6 ms

@@ -13,7 +13,7 @@ from scipy.signal import chirp, correlate
 
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.degradations.bands import at_rate
-from aqp_utils.degradations.codecs import at_working_level
+from aqp_utils.degradations.codecs.libsndfile import at_working_level
 from aqp_utils.degradations.strength import geometric
 
 DECODERS = {"libopencore_amrnb": "amrnb"}

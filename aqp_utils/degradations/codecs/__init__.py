@@ -1,0 +1,1 @@
+"""Audio coded and decoded: real encoders, models of them, telephones, vocoders, lost packets."""

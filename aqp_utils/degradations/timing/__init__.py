@@ -1,0 +1,1 @@
+"""Time stretched and back again, and clocks that run at another rate."""
