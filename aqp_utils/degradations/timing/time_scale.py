@@ -120,20 +120,17 @@ def locked_vocoder(audio, factor, n_fft):
     (identity phase locking).
     """
     hop = n_fft // 4
-    spectra = librosa.stft(np.asarray(audio, dtype=np.float64), n_fft=n_fft, hop_length=hop)
-    times = np.arange(0, spectra.shape[1] - 1, 1 / factor)
-    turn = 2 * np.pi * hop * np.arange(len(spectra)) / n_fft
-    result = np.empty((len(spectra), len(times)), dtype=complex)
-    phase = np.angle(spectra[:, 0])
-    for column, time in enumerate(times):
-        left, right = spectra[:, int(time)], spectra[:, int(time) + 1]
-        share = time - int(time)
-        size = (1 - share) * np.abs(left) + share * np.abs(right)
-        nearest = _nearest_peak(size)
-        result[:, column] = size * np.exp(
-            1j * (phase[nearest] + np.angle(left) - np.angle(left[nearest]))
-        )
-        step = np.angle(right) - np.angle(left) - turn
+    window, turn = np.hanning(n_fft + 1)[:-1], 2 * np.pi * hop * np.arange(n_fft // 2 + 1) / n_fft
+    padded = np.pad(np.asarray(audio, dtype=np.float64), (n_fft // 2, n_fft + hop))
+    # Frames where they fall, not the nearest of a grid: the phases in a frame say when things are.
+    starts = np.round(np.arange(0, len(audio), hop / factor)).astype(int)
+    result = np.empty((len(turn), len(starts)), dtype=complex)
+    phase = np.angle(np.fft.rfft(window * padded[:n_fft]))
+    for column, start in enumerate(starts):
+        here, next_ = (np.fft.rfft(window * padded[at : at + n_fft]) for at in (start, start + hop))
+        nearest = _nearest_peak(np.abs(here))
+        result[:, column] = here * np.exp(1j * (phase - np.angle(here))[nearest])
+        step = np.angle(next_) - np.angle(here) - turn
         phase = np.angle(result[:, column]) + turn + step - 2 * np.pi * np.round(step / 2 / np.pi)
     length = round(len(audio) * factor)
     return _fitted(librosa.istft(result, n_fft=n_fft, hop_length=hop), length)
