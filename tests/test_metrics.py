@@ -256,3 +256,12 @@ def test_within_classes_leaves_out_a_class_that_does_not_occur():
     table = pd.DataFrame({"quality": ["low"] * 2, "score": [1.0, 1.5], "predicted_score": [2, 2]})
     inside = metrics.within_classes(table)
     assert list(inside.index) == ["low"] and np.isnan(inside["pcc"].iloc[0])
+
+
+def test_what_a_label_leaves_open_does_not_count_as_error():
+    true, predicted = np.arange(1.0, 5.0), np.array([1.1, 1.9, 3.2, 3.9])
+    mapped = metrics.regression_metrics(true, predicted)["rmse_mapped"]
+    assert metrics.rmse_mapped(true, predicted) == pytest.approx(mapped)
+    assert metrics.rmse_star(true, predicted, 0.0) == pytest.approx(mapped)
+    assert metrics.rmse_star(true, predicted, 1.0) == 0
+    assert np.isnan(metrics.rmse_star(true[:2], predicted[:2], 0.0))

@@ -54,6 +54,31 @@ def first_order_mapping(true, predicted):
     return _of_sample(counted.first_order_mapping, true, predicted)[0]
 
 
+def rmse_mapped(true, predicted):
+    """RMSE after first-order mapping, sqrt(Σ e² / (n − 2)) (ITU-T P.1401 §7.5.1, d = 2).
+
+    NaN under three clips: the two degrees of freedom of the line leave nothing to measure.
+    """
+    return rmse_star(true, predicted, 0.0)
+
+
+def rmse_star(true, predicted, ci95):
+    """Epsilon-insensitive RMSE after first-order mapping (ITU-T P.1401 §7.7).
+
+    An error counts only by what exceeds the uncertainty of the label:
+    sqrt(Σ max(0, |e| − ci95)² / (n − 2)).
+
+    Parameters
+    ----------
+    true, predicted : array_like, shape (n,)
+    ci95 : array_like, shape (n,) or scalar
+        Half width of the 95 % confidence interval of each label.
+    """
+    error = np.abs(first_order_mapping(true, predicted) - true)
+    over = np.maximum(0.0, error - np.asarray(ci95))
+    return float(np.sqrt(np.sum(over**2) / (len(over) - 2))) if len(over) > 2 else np.nan
+
+
 def regression_metrics(true, predicted, ci95=None):
     """Errors and correlations of a score.
 
