@@ -167,7 +167,7 @@ def recordings():
     parts = [
         f"Version {card['version']} (commit {card['made']['git_commit'][:7]}), {size_mb:.0f} MB: "
         f"{card['clips']:,} clips, {card['audio_hours']} hours, {card['training_hours']} hours of "
-        f"training on {card['machine']}. On unheard voices of the same synthesis PCC is "
+        f"training on {card['machine']}. On clips held out of the same synthesis PCC is "
         f"{interval_text(card['held_out']['pcc'])}. On recordings, clip level:"
     ]
     for one in shipped.measured():

@@ -223,7 +223,7 @@ def groups_of(table, column, n_draws, rng):
     -------
     DataFrame
         The group, clips, people, label and predicted (means), then value, low and high of each
-        metric, as bias, bias_low, bias_high …
+        metric, as bias, bias_low, bias_high and so on.
     """
     rows = []
     for name, part in table.groupby(column):

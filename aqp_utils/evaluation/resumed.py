@@ -20,11 +20,17 @@ def run(trials, features, clips, folder, jobs=1, progress=False):
 
     Parameters
     ----------
-    trials, features, clips, jobs, progress
-        As `experiments.run`.
+    trials : sequence of Trial
+    features : dict
+    clips : DataFrame
+        These three as in `experiments.run`.
     folder : Path
         `Stage.checkpoints`. A training is taken from there only if its settings, inputs, clips and
         code are those asked for.
+    jobs : int
+        Processes.
+    progress : bool
+        Show a bar.
 
     Returns
     -------

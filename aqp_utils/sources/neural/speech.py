@@ -133,6 +133,7 @@ def kokoro_voices():
 
 
 def voices_folder():
+    """Where the voices of `VOICES_PACKAGE` are kept: by the environment, else in the cache."""
     default = Path.home() / ".cache" / "aqp" / "kokoro-js-1.2.1"
     return Path(os.environ.get(VOICES_FOLDER) or default)
 
