@@ -58,7 +58,8 @@ def badges():
         text = "".join(first["source"])
         badge = re.search(r"^\[!\[Open in Colab\].*$", text, re.M).group()
         goal = re.search(r"\*\*Goal\*\* \| (.*?) \|", text).group(1)
-        copy = f"[executed](outputs/showcase/notebooks/{name}.ipynb)"
+        made = (SHOWCASE / "notebooks" / f"{name}.ipynb").is_file()
+        copy = f"[executed](outputs/showcase/notebooks/{name}.ipynb)" if made else "–"
         rows.append([f"[{name}](notebooks/{name}.ipynb)", goal, badge, copy])
     return markdown_table(["notebook", "goal", "Colab", "copy with outputs"], rows)
 
