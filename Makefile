@@ -20,7 +20,7 @@ RUN := outputs/showcase
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make run     install into .venv, run notebooks 01 to 05, say where the results are"
+	@echo "make run     install into .venv, run notebooks 01 to 07, say where the results are"
 	@echo "             make run ARGS=\"--preset smoke\"           about a minute"
 	@echo "             make run ARGS=\"-p SEED 1 --out outputs/seed1\""
 	@echo "make explore open the explorers in a browser, without code (OUT=outputs/run)"

@@ -284,7 +284,7 @@ assert not {heavy} & set(sys.modules)
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent
     )
     assert done.returncode == 0, done.stderr
-    assert "run the five notebooks" in done.stdout
+    assert "run the notebooks 01 to 07" in done.stdout
 
 
 def test_an_edit_remakes_only_what_imports_it(root):

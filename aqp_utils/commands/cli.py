@@ -11,7 +11,7 @@ from aqp_utils import __version__
 # To add a command, name here a module that offers `add_arguments(parser)` and
 # `run(arguments) -> exit code`; it is imported only when its command is asked for.
 COMMANDS = {
-    "run": ("aqp_utils.commands.run", "run the five notebooks, 01 to 05"),
+    "run": ("aqp_utils.commands.run", "run the notebooks 01 to 07"),
     "predict": ("aqp_utils.commands.predict", "score recordings: class, score, interval"),
     "evaluate": ("aqp_utils.commands.evaluate", "measure agreement with labelled recordings"),
     "encoders": ("aqp_utils.commands.encoders", "list the encoders that can be used here"),
