@@ -98,6 +98,7 @@ def test_every_file_is_read_once_in_a_run(root, monkeypatch):
     assert read_ones() == [
         *("01_clean/clip.wav", "02_degraded/clip.wav", "03_features/x.npz"),
         *("04_model/history.csv", "05_report/metrics.json"),
+        *("06_stress/stress.json", "07_recordings/report.html"),
     ]
     assert [path.relative_to(out).as_posix() for path in clips] == read_ones(start="03")
 
@@ -164,8 +165,8 @@ def test_nothing_is_touched_when_a_parameter_is_wrong(root):
             run(root, given=given)
     with pytest.raises(ValueError, match="DROPOUT: no notebook has this parameter"):
         run(root, given={"DROPOUT": 0.1})
-    with pytest.raises(ValueError, match="--from 7: allowed are 01, 02, 03, 04, 05"):
-        run(root, start="7")
+    with pytest.raises(ValueError, match="--from 8: allowed are 01, 02, 03, 04, 05, 06, 07"):
+        run(root, start="8")
     with pytest.raises(RunError, match="run 01_synthesize first"):
         run(root, start="03", out=root.parent / "empty")
     assert not (root / "outputs").exists()
