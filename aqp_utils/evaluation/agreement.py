@@ -32,7 +32,7 @@ FEWEST = 3  # clips: a line through two fits always
 FEWEST_FOR_CORRELATION = 5  # clips of a condition
 N_WORST = 12
 SCORE, PREDICTED = "score", "predicted_score"
-FEWEST = 10  # clips of a group whose correlation is stated
+FEWEST_IN_GROUP = 10  # clips of a group whose correlation is stated
 METRICS = ("srcc", "pcc", "rmse", "bias", "coverage")
 
 
@@ -200,7 +200,7 @@ def agreement_of(table, counts):
     """
     true, predicted = table[SCORE].to_numpy(float), table[PREDICTED].to_numpy(float)
     found = counted.regression(counts, true, predicted)
-    if len(table) < FEWEST:
+    if len(table) < FEWEST_IN_GROUP:
         found |= dict.fromkeys(("srcc", "pcc"), np.full(len(counts), np.nan))
     within = (table["score_low"] <= true + 1e-6) & (true - 1e-6 <= table["score_high"])
     found["coverage"] = counted.mean(counts, within.to_numpy(float))
