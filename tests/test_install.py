@@ -122,7 +122,8 @@ def test_everything_the_package_imports_is_declared():
     declared = {plain_name(Requirement(text).name) for text in texts}
     distributions = packages_distributions()
     for module in set(imported()) - set(sys.stdlib_module_names) - COME_ALONG - OPTIONAL:
-        owners = {plain_name(name) for name in distributions.get(module, [SOLD_AS.get(module, module)])}
+        found = distributions.get(module, [SOLD_AS.get(module, module)])
+        owners = {plain_name(name) for name in found}
         assert owners & declared, f"{module} is imported, but no requirements file names it"
 
 
