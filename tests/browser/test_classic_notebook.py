@@ -26,15 +26,17 @@ OF_ITS_OWN = (
     "nbextensions/widgets/notebook/js/extension",  # asks for the widgets of version 4 first
     "Please install widgetsnbextension or ipywidgets 4.0",
     "Failed to load resource",  # the two above, and MathJax from the network
+    "Access to font at 'about:blank'",  # MathJax's blank font, wherever a formula stands
     "Control comm was closed too early",  # asks a kernel that has not yet imported ipywidgets
 )
 PICTURE = ".output_area img[alt^='Source ']"
 LAST_CELL = """
 import ipywidgets
 from aqp_utils.predict import Predictor
+from aqp_utils.views import explorers
 
 print("ipywidgets", ipywidgets.__version__)
-display(widgets.your_audio(Predictor.load({folder!r}, device="cpu")))
+display(explorers.your_audio(Predictor.load({folder!r}, device="cpu")))
 """
 
 
