@@ -1,10 +1,10 @@
-"""Measure how P.862.2 falls with the severity of each damage of the field preset.
+"""Measure how P.862.2 falls with the strength of each damage of the field preset.
 
     python scripts/fit_field_curves.py          # minutes; needs requirements-field.txt
 
-Writes aqp_utils/assets/catalogue_curves.json: for each damage the severities at nine evenly spaced
-amounts, so that along the amount the measured score falls about evenly from 4.45 to 1.1. The ends
-are open: the first amount is the mildest there is, the last the severest, as recordings know both.
+Writes aqp_utils/assets/catalogue_curves.json: for each damage the strengths at nine evenly spaced
+intensities, so that along them the measured score falls about evenly from 4.45 to 1.1. The ends are
+open: the first intensity is the mildest there is, the last the severest, as recordings know both.
 """
 
 import json
@@ -28,12 +28,12 @@ from aqp_utils.sources.harmonic_voice import harmonic_speech_clip  # noqa: E402
 
 TARGET = ASSETS / "catalogue_curves.json"
 CLIPS_PER_VOICE, DURATION_S = 3, 3.0
-SEVERITIES = np.linspace(0, 1, 11)
-AMOUNTS = 9
+STRENGTHS = np.linspace(0, 1, 11)
+INTENSITIES = 9
 NEARLY_UNTOUCHED, DESTROYED = 4.45, 1.1  # raw P.862.2 at the ends of the even part
 UNBENT = ("lowpass_first_order",)  # P.862.2 hardly falls along it
 ABOUT = (
-    "Severities at evenly spaced amounts, 0 to 1, along which the mean P.862.2 of {n} clips of "
+    "Strengths at evenly spaced intensities, 0 to 1, along which the mean P.862.2 of {n} clips of "
     "{seconds:g} s, half of each voice of our own, falls evenly from {start} or the mildest score "
     "reached to {end} or the severest. By scripts/fit_field_curves.py."
 )
@@ -49,26 +49,26 @@ def voices():
 
 
 def mean_scores(name):
-    """Mean P.862.2 of the damaged clips at each of `SEVERITIES`; NaN where none has a label."""
-    scores = np.full((len(SEVERITIES), 2 * CLIPS_PER_VOICE), np.nan)
+    """Mean P.862.2 of the damaged clips at each of `STRENGTHS`; NaN where none has a label."""
+    scores = np.full((len(STRENGTHS), 2 * CLIPS_PER_VOICE), np.nan)
     for column, clean in enumerate(voices()):
-        for row, severity in enumerate(SEVERITIES):
+        for row, strength in enumerate(STRENGTHS):
             rng = rng_for(0, "degrade", column, row)
             try:
                 scores[row, column] = measured_pesq(
-                    clean, DAMAGES[name].function(clean, severity, rng)[0]
+                    clean, DAMAGES[name].function(clean, strength, rng)[0]
                 )
             except ValueError:  # nothing left in which P.862.2 would find an utterance
                 continue
     return np.nanmean(scores, axis=1)
 
 
-def severities_of_amounts(scores):
-    """Invert the mean scores, smoothed and made to fall: list of `AMOUNTS` severities."""
+def strengths_of_intensities(scores):
+    """Invert the mean scores, smoothed and made to fall: list of `INTENSITIES` strengths."""
     smooth = np.convolve(np.pad(scores, 1, mode="edge"), [0.2, 0.6, 0.2], "valid")
     falling = np.minimum.accumulate(smooth) - 1e-4 * np.arange(len(smooth))
     start, end = min(NEARLY_UNTOUCHED, falling[0]), max(DESTROYED, falling[-1])
-    found = np.interp(-np.linspace(start, end, AMOUNTS), -falling, SEVERITIES)
+    found = np.interp(-np.linspace(start, end, INTENSITIES), -falling, STRENGTHS)
     found[0], found[-1] = 0.0, 1.0
     return found
 
@@ -81,7 +81,7 @@ def main():
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         scores = list(tqdm(pool.map(mean_scores, names), total=len(names)))
     rows = ",\n".join(
-        f'    "{name}": {json.dumps([round(float(s), 2) for s in severities_of_amounts(one)])}'
+        f'    "{name}": {json.dumps([round(float(s), 2) for s in strengths_of_intensities(one)])}'
         for name, one in zip(names, scores, strict=True)
     )
     about = ABOUT.format(

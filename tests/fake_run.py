@@ -104,7 +104,7 @@ def _metrics(table):
             "off_by_two": own["off_by_two"],
         },
         "score": {**_with_interval(score), "rmse_mapped": own["rmse_mapped"]},
-        "calibration": {"ece": own["ece"]},
+        "reliability": {"ece": own["ece"]},
         "monotonicity": {name: own[name] for name in ("monotone", "monotone_pairs", "monotone_n")},
         "condition_level": metrics.condition_metrics(table),
         "controls": _with_interval({"labels shuffled": -0.02, "label as feature": 0.93}),

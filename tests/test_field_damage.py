@@ -1,4 +1,4 @@
-"""Damages of real recordings: same length, same bits, worse with the amount, physics as stated."""
+"""Damages of real recordings: same length, same bits, worse with intensity, physics as stated."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from aqp_utils.degradations.timing import tempo
 from aqp_utils.sources.formant_voice import speech_clip
 
 SPEECH = [speech_clip(2.0, np.random.default_rng(seed))[0].astype(float) for seed in (1, 2)]
-AMOUNTS = (0.0, 0.5, 1.0)
+INTENSITIES = (0.0, 0.5, 1.0)
 
 
 def rng(seed=0):
@@ -37,9 +37,9 @@ def some_noise(seconds, seed=0):
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_shape_bits_and_facts(name):
-    for amount in AMOUNTS:
-        result, facts = DAMAGES[name].apply(SPEECH[0], amount, rng(3))
-        again, same_facts = DAMAGES[name].apply(SPEECH[0], amount, rng(3))
+    for intensity in INTENSITIES:
+        result, facts = DAMAGES[name].apply(SPEECH[0], intensity, rng(3))
+        again, same_facts = DAMAGES[name].apply(SPEECH[0], intensity, rng(3))
         assert result.shape == SPEECH[0].shape
         assert np.all(np.isfinite(result))
         assert np.array_equal(result, again) and facts == same_facts
@@ -65,8 +65,8 @@ def comparable(name, audio):
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_more_changes_more(name):
-    def mean_si_sdr_db(amount):
-        pairs = [(clip, DAMAGES[name].apply(clip, amount, rng(5))[0]) for clip in SPEECH]
+    def mean_si_sdr_db(intensity):
+        pairs = [(clip, DAMAGES[name].apply(clip, intensity, rng(5))[0]) for clip in SPEECH]
         return np.mean([si_sdr_db(*(comparable(name, one) for one in pair)) for pair in pairs])
 
     assert mean_si_sdr_db(0.0) > mean_si_sdr_db(1.0) + 0.5
@@ -75,11 +75,13 @@ def test_more_changes_more(name):
 @pytest.mark.parametrize(
     "name", ["white_noise", "statistical_room", "mp3", "packet_loss", "dropouts"]
 )
-def test_amounts_span_the_scale(name):
+def test_intensities_span_the_scale(name):
     pesq = pytest.importorskip("pesq").pesq
 
-    def score(amount):
-        return pesq(SAMPLE_RATE, SPEECH[1], DAMAGES[name].apply(SPEECH[1], amount, rng(5))[0], "wb")
+    def score(intensity):
+        return pesq(
+            SAMPLE_RATE, SPEECH[1], DAMAGES[name].apply(SPEECH[1], intensity, rng(5))[0], "wb"
+        )
 
     assert score(0.0) > 3.3
     assert score(1.0) < 2.3
@@ -241,7 +243,7 @@ def test_draws_follow_the_chain():
     for drawn in draws:
         families = [order.index(DAMAGES[name].family) for name, _ in drawn]
         assert families == sorted(set(families))
-        assert all(0 <= amount <= 1 for _, amount in drawn)
+        assert all(0 <= intensity <= 1 for _, intensity in drawn)
     share = np.bincount([len(drawn) for drawn in draws], minlength=4) / len(draws)
     assert share[1:] == pytest.approx(list(N_DAMAGES.values()), abs=0.06)
     assert {name for drawn in draws for name, _ in drawn} == set(DAMAGES)
@@ -269,7 +271,7 @@ def test_errors_say_what_is_wrong(clip, sentence):
         DAMAGES["white_noise"].apply(clip, 0.5, rng())
 
 
-def test_amount_is_checked_and_names_are_unique():
+def test_intensity_is_checked_and_names_are_unique():
     with pytest.raises(ValueError, match="allowed is 0 to 1"):
         DAMAGES["white_noise"].apply(SPEECH[0], 1.2, rng())
     assert len({damage.name for damage in ALL_DAMAGES}) == len(ALL_DAMAGES)
@@ -287,7 +289,7 @@ def test_a_limiter_keeps_its_promise_and_what_lies_below():
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_amount_and_severity_are_inverse(name):
+def test_intensity_and_strength_are_inverse(name):
     kind = DAMAGES[name]
-    for amount in (0.0, 0.2, 0.77, 1.0):
-        assert kind.amount(kind.severity(amount)) == pytest.approx(amount, abs=1e-9)
+    for intensity in (0.0, 0.2, 0.77, 1.0):
+        assert kind.intensity(kind.strength(intensity)) == pytest.approx(intensity, abs=1e-9)

@@ -236,7 +236,7 @@ def test_what_the_versions_of_a_source_share_costs_no_pair_loss():
 
 
 def test_families_are_named_by_how_much_of_them_there_is(clips):
-    history = '[{"name": "opus", "amount": 0.2}, {"name": "packet_loss", "amount": 0.9}]'
+    history = '[{"name": "opus", "intensity": 0.2}, {"name": "packet_loss", "intensity": 0.9}]'
     some = replace(clips, table=clips.table.assign(history=history))
     found = dict(zip(FAMILIES, families_of(some, np.array([0]))[0].tolist(), strict=True))
     assert found["codec"] == pytest.approx(0.4) and found["packets"] == 1

@@ -124,7 +124,7 @@ def test_brick_wall_leaves_nothing_above_its_cutoff():
 
 
 def test_softer_calls_have_fewer_steps():
-    loud, soft = (telephone.companded(SPEECH, severity, rng(7))[0] for severity in (0.0, 1.0))
+    loud, soft = (telephone.companded(SPEECH, strength, rng(7))[0] for strength in (0.0, 1.0))
     assert si_sdr_db(loud, soft) < 30
     lag = np.argmax(correlate(soft, SPEECH[400:-400], "valid"))
     assert abs(lag - 400) < 40

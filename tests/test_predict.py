@@ -28,9 +28,9 @@ def errors_of_a_predictor(n=400, seed=0):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A predictor on disk, with calibration."""
-    calibration = residual_quantiles(*errors_of_a_predictor())
-    return save_predictor(tmp_path_factory.mktemp("model"), calibration=calibration)
+    """A predictor on disk, with conformal quantiles."""
+    quantiles = residual_quantiles(*errors_of_a_predictor())
+    return save_predictor(tmp_path_factory.mktemp("model"), conformal=quantiles)
 
 
 @pytest.fixture(scope="module")
@@ -158,9 +158,9 @@ def test_never_a_score_for_what_is_none(predictor, audio):
 
 
 def test_intervals_cover_what_they_promise_where_errors_grow_with_the_score():
-    calibration = residual_quantiles(*errors_of_a_predictor())
+    quantiles = residual_quantiles(*errors_of_a_predictor())
     true, predicted = errors_of_a_predictor(4000, seed=1)
-    low, high = np.array([interval(calibration, p) for p in predicted]).T
+    low, high = np.array([interval(quantiles, p) for p in predicted]).T
     inside = (low <= np.clip(true, 1, 4.5)) & (np.clip(true, 1, 4.5) <= high)
     assert 0.87 < inside.mean() < 0.95
     for part in (predicted < 2, predicted > 3.5):
@@ -168,20 +168,20 @@ def test_intervals_cover_what_they_promise_where_errors_grow_with_the_score():
     assert (high - low)[predicted < 2].mean() < 0.6 * (high - low)[predicted > 3].mean()
 
 
-def test_calibration_is_plain_json_and_refuses_too_few_clips():
-    calibration = residual_quantiles(*errors_of_a_predictor())
-    assert json.loads(json.dumps(calibration)) == calibration
+def test_quantiles_are_plain_json_and_refuses_too_few_clips():
+    quantiles = residual_quantiles(*errors_of_a_predictor())
+    assert json.loads(json.dumps(quantiles)) == quantiles
     assert len(residual_quantiles(*errors_of_a_predictor(60))["score"]) == 1
     with pytest.raises(ValueError, match="at least 20 held-out clips"):
         residual_quantiles(*errors_of_a_predictor(19))
 
 
-def test_without_calibration_there_is_no_interval(tmp_path, capsys):
+def test_without_quantiles_there_is_no_interval(tmp_path, capsys):
     folder = save_predictor(tmp_path / "model")
     sf.write(tmp_path / "a.wav", voice_like(1), RATE)
     assert Predictor.load(folder, device="cpu")(voice_like(1), RATE).interval is None
     assert command(tmp_path / "a.wav", "--model", folder) == 0
-    assert "no interval, as this model has no calibration" in capsys.readouterr().out
+    assert "no interval, as this model has no conformal quantiles" in capsys.readouterr().out
 
 
 # --- domain --------------------------------------------------------------------------------------
@@ -359,15 +359,15 @@ def test_help_does_not_wait_for_pytorch():
 def test_clips_unlike_training_get_the_width_that_they_need():
     rng = np.random.default_rng(3)
     predicted = rng.uniform(1.5, 4, 400)
-    calibration = residual_quantiles(predicted + 0.2 * rng.standard_normal(400), predicted)
+    quantiles = residual_quantiles(predicted + 0.2 * rng.standard_normal(400), predicted)
     true = predicted + 0.6 * rng.standard_normal(400)
-    factor = widening(true, predicted, calibration)
+    factor = widening(true, predicted, quantiles)
     assert factor == pytest.approx(3, rel=0.3)
-    calibration["unlike"] = factor
-    ends = np.array([interval(calibration, score, unlike=True) for score in predicted])
+    quantiles["unlike"] = factor
+    ends = np.array([interval(quantiles, score, unlike=True) for score in predicted])
     within = (ends[:, 0] <= true) & (true <= ends[:, 1])
     assert np.mean(within | (true < 1) | (true > 4.5)) == pytest.approx(0.9, abs=0.04)
-    assert widening(true[:5], predicted[:5], calibration) == 1.0
-    assert widening(predicted, predicted, calibration) == 1.0
-    narrow, wide = (interval(calibration, 3.0, unlike=unlike) for unlike in (False, True))
+    assert widening(true[:5], predicted[:5], quantiles) == 1.0
+    assert widening(predicted, predicted, quantiles) == 1.0
+    narrow, wide = (interval(quantiles, 3.0, unlike=unlike) for unlike in (False, True))
     assert wide[0] < narrow[0] < narrow[1] < wide[1]

@@ -276,7 +276,7 @@ RATE = 16_000
 def predictor(tmp_path_factory):
     folder = tmp_path_factory.mktemp("predictor")
     held_out = {"level": 0.9, "n": 60, "score": [2.75], "low": [-0.5], "high": [0.5]}
-    return Predictor.load(save_predictor(folder, clip_s=1.0, calibration=held_out), device="cpu")
+    return Predictor.load(save_predictor(folder, clip_s=1.0, conformal=held_out), device="cpu")
 
 
 @pytest.fixture

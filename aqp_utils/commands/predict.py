@@ -121,7 +121,7 @@ def _as_text(predictor, table):
     lines = [
         f"model {_model_name(predictor)}, encoder {predictor.encoder.name}",
         f"score: {_WORST} (bad) to {_BEST} (untouched)"
-        + ("" if predictor.level else "; no interval, as this model has no calibration"),
+        + ("" if predictor.level else "; no interval, as this model has no conformal quantiles"),
         "",
         f"{'score':>5}  {interval:<12}  {'class':<11}  {'length':>9}  file",
     ]

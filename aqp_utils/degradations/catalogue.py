@@ -1,8 +1,8 @@
 """The damage catalogue: what happens to real recordings, alone and one after another.
 
-Every damage of the `field` preset has one knob, its amount: 0 is the mildest there is, 1 the
+Every damage of the `field` preset has one knob, its intensity: 0 is the mildest there is, 1 the
 severest. In between the knob follows P.862.2: measured curves (an asset) bend it so that the score
-falls about evenly. A damage without a curve takes its amount as its severity.
+falls about evenly. A damage without a curve takes its intensity as its strength.
 
 The five kinds of the study are in `degrade`, with their physical parameters; what the study's
 predictor has never heard is at the end of this page.
@@ -73,12 +73,12 @@ N_DAMAGES = {1: 0.70, 2: 0.25, 3: 0.05}  # how many at once, and how often
 # Half of the draws are even in the score, half in the physical parameter. A bit rate or a cutoff is
 # mostly chosen where little is lost, and so most of what was processed still sounds good.
 ON_ITS_OWN_AXIS = 0.5
-MILDER = {1: 1.0, 2: 0.8, 3: 0.65}  # highest amount, or severity, drawn with so many at once
+MILDER = {1: 1.0, 2: 0.8, 3: 0.65}  # highest intensity, or strength, drawn with so many at once
 
 
 @cache
 def curves():
-    """Name -> severities at evenly spaced amounts, measured by scripts/fit_field_curves.py."""
+    """Name -> strengths at evenly spaced intensities, measured by scripts/fit_field_curves.py."""
     return json.loads((ASSETS / "catalogue_curves.json").read_text("utf-8"))["curves"]
 
 
@@ -96,7 +96,7 @@ class FieldDamage:
     family : str
         A key of `FAMILIES`.
     function : callable
-        (audio, severity, rng) -> (audio, facts), severity 0 to 1 on its own axis.
+        (audio, strength, rng) -> (audio, facts), strength 0 to 1 on its own axis.
     about : str
         One line.
     weight : float
@@ -112,27 +112,27 @@ class FieldDamage:
     weight: float = 1.0
     available: callable = _always
 
-    def severity(self, amount):
-        """Severity at an amount: straight lines between the points of its curve."""
-        return float(np.interp(amount, *self._curve()))
+    def strength(self, intensity):
+        """Strength at an intensity: straight lines between the points of its curve."""
+        return float(np.interp(intensity, *self._curve()))
 
-    def amount(self, severity):
-        """Amount at a severity: the inverse of `severity`."""
-        amounts, severities = self._curve()
-        return float(np.interp(severity, severities, amounts))
+    def intensity(self, strength):
+        """Intensity at a strength: the inverse of `strength`."""
+        intensities, strengths = self._curve()
+        return float(np.interp(strength, strengths, intensities))
 
     def _curve(self):
-        severities = curves().get(self.name, (0.0, 1.0))
-        return np.linspace(0, 1, len(severities)), severities
+        strengths = curves().get(self.name, (0.0, 1.0))
+        return np.linspace(0, 1, len(strengths)), strengths
 
-    def apply(self, audio, amount, rng):
+    def apply(self, audio, intensity, rng):
         """Damage a clip.
 
         Parameters
         ----------
         audio : ndarray, shape (n,)
             16 kHz, mono, at any level; at least 0.1 s and not silent.
-        amount : float
+        intensity : float
             0 (the mildest there is) to 1 (the severest).
         rng : numpy.random.Generator
 
@@ -146,17 +146,17 @@ class FieldDamage:
         Raises
         ------
         ValueError
-            If the clip or the amount is not as above.
+            If the clip or the intensity is not as above.
         RuntimeError
             If an optional codec is missing.
         """
         audio = np.asarray(audio, dtype=np.float64)
-        _check(audio, amount, self.name)
-        result, facts = self.function(audio, self.severity(amount), rng)
+        _check(audio, intensity, self.name)
+        result, facts = self.function(audio, self.strength(intensity), rng)
         return result, facts
 
 
-def _check(audio, amount, name):
+def _check(audio, intensity, name):
     if audio.ndim != 1 or len(audio) < SHORTEST:
         raise ValueError(
             f"{name}: the clip has the shape {audio.shape}; it takes one axis of {SHORTEST} "
@@ -166,8 +166,8 @@ def _check(audio, amount, name):
         raise ValueError(f"{name}: the clip has samples that are not finite; it takes numbers.")
     if rms_dbfs(audio) < SILENT_DBFS:
         raise ValueError(f"{name}: the clip is silent; it takes {SILENT_DBFS:.0f} dBFS or more.")
-    if not 0 <= amount <= 1:
-        raise ValueError(f"{name}: the amount is {amount}; allowed is 0 to 1.")
+    if not 0 <= intensity <= 1:
+        raise ValueError(f"{name}: the intensity is {intensity}; allowed is 0 to 1.")
 
 
 def _listed(family, *functions, **options):
@@ -285,7 +285,7 @@ def draw_damages(rng, held_out=False):
     """Draw what happens to a clip: one damage mostly, two often, three now and then.
 
     Several damages are of different families, in the order of `FAMILIES`, and milder each. Half of
-    the amounts are even in the score, half in the severity.
+    the intensities are even in the score, half in the strength.
 
     Parameters
     ----------
@@ -296,7 +296,7 @@ def draw_damages(rng, held_out=False):
     Returns
     -------
     list of (str, float)
-        Names in `DAMAGES` and amounts, in the order in which they are applied.
+        Names in `DAMAGES` and intensities, in the order in which they are applied.
     """
     count = int(rng.choice(list(N_DAMAGES), p=list(N_DAMAGES.values())))
     weights = np.array(list(FAMILIES.values()))
@@ -308,7 +308,7 @@ def draw_damages(rng, held_out=False):
         kind = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
         drawn_at = float(rng.uniform(0, MILDER[count]))
         on_its_own_axis = rng.random() < ON_ITS_OWN_AXIS
-        drawn.append((kind.name, kind.amount(drawn_at) if on_its_own_axis else drawn_at))
+        drawn.append((kind.name, kind.intensity(drawn_at) if on_its_own_axis else drawn_at))
     return drawn
 
 
@@ -327,7 +327,7 @@ def damaged(audio, rng, held_out=False):
     -------
     audio : ndarray of float64, shape (n,)
     history : list of dict
-        In order: name, amount and the facts of the damage.
+        In order: name, intensity and the facts of the damage.
 
     Raises
     ------
@@ -339,9 +339,9 @@ def damaged(audio, rng, held_out=False):
     _check(np.asarray(audio, dtype=np.float64), 0.0, "damaged")
     for _ in range(ATTEMPTS):
         result, history = audio, []
-        for name, amount in draw_damages(rng, held_out):
-            result, facts = DAMAGES[name].apply(result, amount, rng)
-            history.append({"name": name, "amount": amount, **facts})
+        for name, intensity in draw_damages(rng, held_out):
+            result, facts = DAMAGES[name].apply(result, intensity, rng)
+            history.append({"name": name, "intensity": intensity, **facts})
             if not _usable(result):  # nothing for the next damage to work on
                 break
         if _usable(result):

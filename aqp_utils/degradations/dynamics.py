@@ -1,6 +1,6 @@
 """Level and suppression: gain steps, pumping, gates, over-subtracted noise, quiet recordings.
 
-The damages take (audio, severity, rng) and return (audio, facts); `compressed` and `limited` are
+The damages take (audio, strength, rng) and return (audio, facts); `compressed` and `limited` are
 what recordings go through without harm.
 """
 
@@ -24,9 +24,9 @@ def _smooth(track, seconds):
     return (total[length:] - total[:-length]) / length
 
 
-def gain_steps(audio, severity, rng):
+def gain_steps(audio, strength, rng):
     """Sudden changes of level, 3 to 60 dB, one to six a second."""
-    spread_db, per_second = geometric(severity, 3.0, 60.0), rng.uniform(1, 6)
+    spread_db, per_second = geometric(strength, 3.0, 60.0), rng.uniform(1, 6)
     count = max(2, int(len(audio) / SAMPLE_RATE * per_second) + 1)
     borders = np.sort(rng.integers(0, len(audio), count - 1))
     levels_db = spread_db * rng.uniform(-1, 0, count)
@@ -76,15 +76,15 @@ def limited(audio, peak, ahead_s):
     return audio * _smooth(lowest, ahead_s)
 
 
-def pumping(audio, severity, rng):
+def pumping(audio, strength, rng):
     """A compressor that lifts the pauses: threshold 3 dB over to 50 dB under the active level.
 
-    Ratio 1.3 to 30. With the severity, attack (20 to 0.1 ms) and release (400 to 1 ms) grow shorter
+    Ratio 1.3 to 30. With the strength, attack (20 to 0.1 ms) and release (400 to 1 ms) grow shorter
     until the waveform itself is bent, as in a limiter driven hard.
     """
-    below_db, ratio = linear(severity, -3.0, 50.0), geometric(blurred(severity, rng), 1.3, 30)
-    attack_s = geometric(blurred(severity, rng, 0.2), 0.02, 0.0001)
-    release_s = geometric(blurred(severity, rng, 0.2), 0.4, 0.001)
+    below_db, ratio = linear(strength, -3.0, 50.0), geometric(blurred(strength, rng), 1.3, 30)
+    attack_s = geometric(blurred(strength, rng, 0.2), 0.02, 0.0001)
+    release_s = geometric(blurred(strength, rng, 0.2), 0.4, 0.001)
     facts = {
         "threshold_below_db": below_db, "ratio": ratio, "attack_s": attack_s,
         "release_s": release_s,
@@ -92,9 +92,9 @@ def pumping(audio, severity, rng):
     return compressed(audio, below_db, ratio, attack_s, release_s), facts
 
 
-def noise_gate(audio, severity, rng):
+def noise_gate(audio, strength, rng):
     """A gate that closes 45 dB under the active level, up to 8 dB over it: soft sounds vanish."""
-    threshold_db = linear(severity, -45.0, 8.0)
+    threshold_db = linear(strength, -45.0, 8.0)
     floor_db, hold_s = rng.uniform(-80, -15), rng.uniform(0.005, 0.08)
     level_dbfs = _level_dbfs(audio, 0.002, hold_s)
     is_open = level_dbfs > rms_dbfs(audio[active_mask(audio)]) + threshold_db
@@ -103,14 +103,14 @@ def noise_gate(audio, severity, rng):
     return audio * gain, facts
 
 
-def musical_noise(audio, severity, rng):
+def musical_noise(audio, strength, rng):
     """Over-subtraction of a crude noise estimate, which leaves tones that come and go.
 
     Spectral subtraction (Boll 1979; Berouti et al. 1979). The estimate is a random smooth spectrum,
     45 dB under to 15 dB over the mean spectrum of the speech; its error per bin and frame is what
     makes isolated peaks survive. In half of the cases true noise of that spectrum is there before.
     """
-    estimate_db, floor_db = linear(severity, -45.0, 15.0), linear(blurred(severity, rng), -12, -45)
+    estimate_db, floor_db = linear(strength, -45.0, 15.0), linear(blurred(strength, rng), -12, -45)
     with_noise = str(rng.choice(["yes", "no"]))
     _, _, spectrum = stft(audio, nperseg=FFT)
     shape_db = random_equaliser_db(len(spectrum), 6.0, rng)[:, None]
@@ -128,9 +128,9 @@ def musical_noise(audio, severity, rng):
     return result[: len(audio)], facts
 
 
-def quiet_16_bit(audio, severity, rng):
+def quiet_16_bit(audio, strength, rng):
     """Stored in 16 bits at an active level of −40 to −96 dBFS; half of the time amplified after."""
-    level_dbfs = linear(severity, -40.0, -96.0)
+    level_dbfs = linear(strength, -40.0, -96.0)
     gain = 10 ** ((level_dbfs - rms_dbfs(audio[active_mask(audio)])) / 20)
     stored = np.round(gain * audio * 32_768) / 32_768
     amplified = str(rng.choice(["yes", "no"]))

@@ -1,6 +1,6 @@
 """Enhancement that went wrong: over-suppression by a Wiener filter, torn masks, smeared speech.
 
-Every damage takes (audio, severity, rng) and returns (audio, facts). `mildly_denoised` is what
+Every damage takes (audio, strength, rng) and returns (audio, facts). `mildly_denoised` is what
 recordings go through without harm.
 """
 
@@ -53,11 +53,11 @@ def wiener_gain(power, noise, memory, over, lowest):
     return gain
 
 
-def over_suppressed(audio, severity, rng):
+def over_suppressed(audio, strength, rng):
     """Noise of 35 to 0 dB SNR is added and taken away again, with more speech than is good."""
-    snr_db = linear(blurred(severity, rng), 35.0, 0.0)
-    over, memory = geometric(blurred(severity, rng), 0.7, 8.0), rng.uniform(0.6, 0.985)
-    lowest = 10 ** (linear(blurred(severity, rng), -8.0, -40.0) / 20)
+    snr_db = linear(blurred(strength, rng), 35.0, 0.0)
+    over, memory = geometric(blurred(strength, rng), 0.7, 8.0), rng.uniform(0.6, 0.985)
+    lowest = 10 ** (linear(blurred(strength, rng), -8.0, -40.0) / 20)
     mask = active_mask(audio)
     noise = coloured_noise(len(audio), rng.uniform(0, 1.5), rng)
     noise = set_level_dbfs(noise, rms_dbfs(audio[mask]) - snr_db, mask)
@@ -69,10 +69,10 @@ def over_suppressed(audio, severity, rng):
     return _sound(gain * spectra, len(audio)), facts
 
 
-def torn_mask(audio, severity, rng):
+def torn_mask(audio, strength, rng):
     """A mask of smooth random holes, 3 to 40 dB deep, over 5 to 60 % of time and frequency."""
-    depth_db = linear(blurred(severity, rng), 3.0, 40.0)
-    share = geometric(blurred(severity, rng), 0.05, 0.6)
+    depth_db = linear(blurred(strength, rng), 3.0, 40.0)
+    share = geometric(blurred(strength, rng), 0.05, 0.6)
     spectra = _spectra(audio)
     grain = np.exp(rng.uniform(*np.log((0.7, 8)), 2))
     field = gaussian_filter(rng.standard_normal(spectra.shape), grain)
@@ -83,9 +83,9 @@ def torn_mask(audio, severity, rng):
     return _sound(gain * spectra, len(audio)), facts
 
 
-def smeared(audio, severity, rng):
+def smeared(audio, strength, rng):
     """Magnitudes averaged over 2 to 12 frames and bins, as networks trained on squares answer."""
-    share, width = geometric(severity, 0.03, 1.0), geometric(blurred(severity, rng), 0.5, 5.0)
+    share, width = geometric(strength, 0.03, 1.0), geometric(blurred(strength, rng), 0.5, 5.0)
     spectra = _spectra(audio)
     size = np.abs(spectra)
     log_size = gaussian_filter(np.log(size + 1e-4 * size.max() + 1e-20), width)

@@ -1,6 +1,6 @@
 """Noises that recordings carry: hiss, colours, hum, voices, music, clicks.
 
-Every function takes (audio, severity, rng) and returns (audio, facts). The SNR is that of the
+Every function takes (audio, strength, rng) and returns (audio, facts). The SNR is that of the
 active part of the speech against the noise there; of sounds that come and go, against their mean.
 """
 
@@ -17,15 +17,15 @@ SNR_DB = (55.0, -2.0)  # mild, severe
 SHAPED_FROM_HZ = 50.0  # below, the noise is flat: brown would be rumble that nobody hears
 
 
-def white_noise(audio, severity, rng):
+def white_noise(audio, strength, rng):
     """White Gaussian noise."""
-    snr_db = linear(severity, *SNR_DB)
+    snr_db = linear(strength, *SNR_DB)
     return add_noise(audio, snr_db, rng), {"snr_db": snr_db}
 
 
-def colour_noise(audio, severity, rng):
+def colour_noise(audio, strength, rng):
     """Noise whose power falls as 1/f^exponent, exponent −1 (blue) to 2 (brown)."""
-    snr_db, exponent = linear(severity, *SNR_DB), rng.uniform(-1, 2)
+    snr_db, exponent = linear(strength, *SNR_DB), rng.uniform(-1, 2)
     noisy = add_coloured_noise(audio, snr_db, rng, exponent)
     return noisy, {"snr_db": snr_db, "exponent": exponent}
 
@@ -46,9 +46,9 @@ def slow_gain_db(n, rate_hz, spread_db, rng):
     return np.interp(np.linspace(0, n_knots - 1, n), np.arange(n_knots), knots_db)
 
 
-def shaped_noise(audio, severity, rng):
+def shaped_noise(audio, strength, rng):
     """Noise of a random smooth spectrum whose level wanders, as traffic and machines do."""
-    snr_db, exponent = linear(severity, *SNR_DB), rng.uniform(-0.5, 1.5)
+    snr_db, exponent = linear(strength, *SNR_DB), rng.uniform(-0.5, 1.5)
     rate_hz, swing_db = rng.uniform(0.3, 4), rng.uniform(0, 8)
     n = len(audio)
     spectrum = np.fft.rfft(coloured_noise(n, exponent, rng))
@@ -61,9 +61,9 @@ def shaped_noise(audio, severity, rng):
     }  # fmt: skip
 
 
-def hum_and_hiss(audio, severity, rng):
+def hum_and_hiss(audio, strength, rng):
     """Mains hum of 50 or 60 Hz with harmonics, and hiss under or over it."""
-    snr_db, mains_hz = linear(severity, *SNR_DB), float(rng.choice([50, 60]))
+    snr_db, mains_hz = linear(strength, *SNR_DB), float(rng.choice([50, 60]))
     hiss_db, fall_db = rng.uniform(-25, 5), rng.uniform(1, 8)
     time_s = np.arange(len(audio)) / SAMPLE_RATE
     hum = np.zeros(len(audio))
@@ -83,9 +83,9 @@ def _add_changing(audio, noise, snr_db):
     return audio + set_level_dbfs(noise, level_dbfs)
 
 
-def babble(audio, severity, rng):
+def babble(audio, strength, rng):
     """Three to eight synthetic voices at random levels."""
-    snr_db, n_voices = linear(severity, 45.0, -4.0), int(rng.integers(3, 9))
+    snr_db, n_voices = linear(strength, 45.0, -4.0), int(rng.integers(3, 9))
     duration_s = max(len(audio) / SAMPLE_RATE, SHORTEST_S)
     # Rolled copies of three voices at most pass for more: they are what costs time.
     voices = [speech_clip(duration_s, rng)[0][: len(audio)] for _ in range(min(n_voices, 3))]
@@ -96,9 +96,9 @@ def babble(audio, severity, rng):
     return _add_changing(audio, noise, snr_db), {"snr_db": snr_db, "n_voices": n_voices}
 
 
-def music(audio, severity, rng):
+def music(audio, strength, rng):
     """One to three phrases of tones at once."""
-    snr_db, n_parts = linear(severity, 50.0, -5.0), int(rng.integers(1, 4))
+    snr_db, n_parts = linear(strength, 50.0, -5.0), int(rng.integers(1, 4))
     duration_s = max(len(audio) / SAMPLE_RATE, 1.0)
     noise = np.zeros(len(audio))
     for _ in range(n_parts):
@@ -106,9 +106,9 @@ def music(audio, severity, rng):
     return _add_changing(audio, noise, snr_db), {"snr_db": snr_db, "n_parts": n_parts}
 
 
-def clicks(audio, severity, rng):
+def clicks(audio, strength, rng):
     """Impulses with a short ring: single clicks of a bad contact, or the crackle of a record."""
-    snr_db, per_second = linear(severity, 50.0, -8.0), float(np.exp(rng.uniform(0.7, 6.0)))
+    snr_db, per_second = linear(strength, 50.0, -8.0), float(np.exp(rng.uniform(0.7, 6.0)))
     n = len(audio)
     count = max(1, round(per_second * n / SAMPLE_RATE))
     impulses = np.zeros(n)

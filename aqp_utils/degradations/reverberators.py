@@ -1,6 +1,6 @@
 """Artificial reverberation beside that of `rooms`: a feedback delay network, Schroeder's, echoes.
 
-Every damage takes (audio, severity, rng) and returns (audio, facts); the direct sound stays in
+Every damage takes (audio, strength, rng) and returns (audio, facts); the direct sound stays in
 place and at its level.
 """
 
@@ -42,13 +42,13 @@ def _with_wet(audio, wet, wet_db):
     return audio + gain * wet
 
 
-def delay_network(audio, severity, rng):
+def delay_network(audio, strength, rng):
     """Feedback delay network of eight lines; RT60 0.15 to 3 s, wet energy −45 to 4 dB.
 
     Jot & Chaigne (1991), "Digital delay networks for designing artificial reverberators", AES.
     """
-    rt60_s = geometric(blurred(severity, rng), 0.15, 3.0)
-    wet_db = linear(blurred(severity, rng, 0.1), -45.0, 4.0)
+    rt60_s = geometric(blurred(strength, rng), 0.15, 3.0)
+    wet_db = linear(blurred(strength, rng, 0.1), -45.0, 4.0)
     delays = _primes_between(100, int(rng.uniform(600, 1600)), N_LINES, rng)
     gains, damping = 10 ** (-3 * delays / (rt60_s * SAMPLE_RATE)), rng.uniform(0, 0.7)
     wet = _network(np.ascontiguousarray(audio, dtype=np.float64), delays, gains, damping)
@@ -74,14 +74,14 @@ def _allpass(audio, delay, gain):
     return result
 
 
-def schroeder_reverberator(audio, severity, rng):
+def schroeder_reverberator(audio, strength, rng):
     """Four plain combs and two all-passes; RT60 0.15 to 3 s, wet energy −45 to 4 dB.
 
     Schroeder (1962), "Natural sounding artificial reverberation", J. Audio Eng. Soc. 10: no
     damping, so it rings.
     """
-    rt60_s = geometric(blurred(severity, rng), 0.15, 3.0)
-    wet_db = linear(blurred(severity, rng, 0.1), -45.0, 4.0)
+    rt60_s = geometric(blurred(strength, rng), 0.15, 3.0)
+    wet_db = linear(blurred(strength, rng, 0.1), -45.0, 4.0)
     audio = np.asarray(audio, dtype=np.float64)
     wet = np.zeros(len(audio))
     for delay in np.sort(rng.integers(480, 720, 4)):  # 30 to 45 ms
@@ -91,9 +91,9 @@ def schroeder_reverberator(audio, severity, rng):
     return _with_wet(audio, wet, wet_db), {"rt60_s": rt60_s, "wet_db": wet_db}
 
 
-def echoes(audio, severity, rng):
+def echoes(audio, strength, rng):
     """One to six echoes after 3 to 200 ms, −45 to 0 dB each; at times they feed back."""
-    level_db, count = linear(severity, -45.0, 0.0), int(rng.integers(1, 7))
+    level_db, count = linear(strength, -45.0, 0.0), int(rng.integers(1, 7))
     feeds_back = rng.random() < 0.3
     result = np.array(audio, dtype=np.float64)
     delays_ms = np.exp(rng.uniform(*np.log((3, 200)), count))

@@ -1,6 +1,6 @@
 """Reverberation of three sorts: a statistical room, a shoebox of mirror images, a reverberator.
 
-Every damage takes (audio, severity, rng) and returns (audio, facts). The direct sound stays in
+Every damage takes (audio, strength, rng) and returns (audio, facts). The direct sound stays in
 place and at its level.
 """
 
@@ -55,10 +55,10 @@ def decaying_response(rt60_s, drr_db, high_share, rng):
     return tail
 
 
-def statistical_room(audio, severity, rng):
+def statistical_room(audio, strength, rng):
     """Decaying noise and early reflections; RT60 0.1 to 1.8 s and DRR 45 to −8 dB, each its own."""
-    rt60_s = geometric(blurred(severity, rng), 0.1, 1.8)
-    drr_db, high_share = linear(blurred(severity, rng), 45.0, -8.0), rng.uniform(0.3, 0.9)
+    rt60_s = geometric(blurred(strength, rng), 0.1, 1.8)
+    drr_db, high_share = linear(blurred(strength, rng), 45.0, -8.0), rng.uniform(0.3, 0.9)
     response = decaying_response(rt60_s, drr_db, high_share, rng)
     facts = {"rt60_s": rt60_s, "drr_db": drr_db, "high_share": high_share}
     return fftconvolve(audio, response)[: len(audio)], facts
@@ -121,10 +121,10 @@ def shoebox_response(size_m, source_m, microphone_m, rt60_s):
     return _image_sum(size_m, source_m, microphone_m, reflection, n)[direct:] * distance_m
 
 
-def shoebox_room(audio, severity, rng):
+def shoebox_room(audio, strength, rng):
     """A rectangular room by mirror images; RT60 0.06 to 0.8 s, distance 0.03 to 6 m."""
-    rt60_s = geometric(blurred(severity, rng), 0.06, 0.8)
-    distance_m = geometric(blurred(severity, rng), 0.03, 6.0)
+    rt60_s = geometric(blurred(strength, rng), 0.06, 0.8)
+    distance_m = geometric(blurred(strength, rng), 0.03, 6.0)
     size_m = np.array([rng.uniform(3, 9), rng.uniform(2.5, 7), rng.uniform(2.3, 3.5)])
     source_m = size_m * rng.uniform(0.15, 0.85, 3)
     direction = rng.standard_normal(3) * (1, 1, 0.2)
@@ -204,10 +204,10 @@ def reverberator_tail(audio, reverberance, damping, scale):
     return _allpasses(wet, allpasses)
 
 
-def reverberator(audio, severity, rng):
+def reverberator(audio, strength, rng):
     """Dry sound plus a reverberator; wet gain −48 to 12 dB, reverberance 10 to 100 %."""
-    wet_db = linear(blurred(severity, rng, 0.1), -48.0, 12.0)
-    reverberance = linear(blurred(severity, rng, 0.25), 10.0, 100.0)
+    wet_db = linear(blurred(strength, rng, 0.1), -48.0, 12.0)
+    reverberance = linear(blurred(strength, rng, 0.25), 10.0, 100.0)
     damping, scale = rng.uniform(0, 1), rng.uniform(0.5, 1.0)
     wet = reverberator_tail(np.ascontiguousarray(audio), reverberance, damping, scale)
     facts = {"wet_db": wet_db, "reverberance": reverberance, "damping": damping, "scale": scale}

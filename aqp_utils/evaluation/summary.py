@@ -142,7 +142,7 @@ def summarize(predictions, baselines, n, rng):
             .tolist(),
         },
         "score": {name: overall[name] for name in _SCORE_METRICS},
-        "calibration": {"ece": plain(more["ece"])},
+        "reliability": {"ece": plain(more["ece"])},
         "monotonicity": {k: plain(more[k]) for k in ("monotone", "monotone_pairs", "monotone_n")},
         "condition_level": {k: plain(v) for k, v in condition_metrics(predictions).items()},
         "per_degradation": {

@@ -32,7 +32,7 @@ def residual_quantiles(true, predicted, level=LEVEL, bin_size=BIN_SIZE):
     -------
     dict
         level, n, score (mean prediction of each bin), low and high (quantiles of the error there):
-        what `model.json` holds under "calibration".
+        what `model.json` holds under "conformal".
 
     Raises
     ------
@@ -58,14 +58,14 @@ def residual_quantiles(true, predicted, level=LEVEL, bin_size=BIN_SIZE):
     }
 
 
-def widening(true, predicted, calibration):
+def widening(true, predicted, quantiles):
     """How many times wider intervals are on clips unlike the others, to hold as often there.
 
     Parameters
     ----------
     true, predicted : array_like, shape (n,)
         Of held-out clips that are unlike training.
-    calibration : dict
+    quantiles : dict
         From `residual_quantiles`, of all held-out clips.
 
     Returns
@@ -77,20 +77,20 @@ def widening(true, predicted, calibration):
     if len(errors) < FEWEST_CLIPS:
         return 1.0
     low, high = (
-        np.interp(predicted, calibration["score"], calibration[end]) for end in ("low", "high")
+        np.interp(predicted, quantiles["score"], quantiles[end]) for end in ("low", "high")
     )
     reach = np.where(errors < 0, np.maximum(-low, SMALLEST), np.maximum(high, SMALLEST))
     needed = np.sort(np.abs(errors) / reach)
-    rank = int(np.ceil(calibration["level"] * (len(needed) + 1))) - 1
+    rank = int(np.ceil(quantiles["level"] * (len(needed) + 1))) - 1
     return float(max(1.0, needed[min(rank, len(needed) - 1)]))
 
 
-def interval(calibration, score, unlike=False):
+def interval(quantiles, score, unlike=False):
     """Interval of one predicted score.
 
     Parameters
     ----------
-    calibration : dict
+    quantiles : dict
         From `residual_quantiles`; its entry unlike, where there is one, is from `widening`.
     score : float
         Predicted score.
@@ -102,10 +102,8 @@ def interval(calibration, score, unlike=False):
     tuple of float
         Low and high end on the scale; the score lies between them.
     """
-    low, high = (
-        np.interp(score, calibration["score"], calibration[end]) for end in ("low", "high")
-    )
-    factor = calibration.get("unlike", 1.0) if unlike else 1.0
+    low, high = (np.interp(score, quantiles["score"], quantiles[end]) for end in ("low", "high"))
+    factor = quantiles.get("unlike", 1.0) if unlike else 1.0
     ends = score + factor * min(0.0, low), score + factor * max(0.0, high)
     return tuple(float(end) for end in np.clip(ends, *SCALE))
 

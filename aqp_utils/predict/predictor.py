@@ -64,8 +64,8 @@ class QualityScore:
     score : float
         1.0 (bad) to 4.5 (untouched).
     interval : tuple of float, or None
-        Low and high end; None if the model carries no calibration, for an interval is measured or
-        not given.
+        Low and high end; None if the model carries no conformal quantiles, for an interval is
+        measured or not given.
     duration_s : float
     curve : DataFrame or None
         start_s, end_s and score of each window (NaN in pauses).
@@ -119,8 +119,8 @@ class Predictor:
         self.folder, self.model = folder, model
         self.encoder, self.spectrogram = encoder, spectrogram
         self.clip_s = float(model.about.get("clip_s", CLIP_S))
-        self.calibration = model.about.get("calibration")
-        self.level = self.calibration["level"] if self.calibration else None
+        self.conformal = model.about.get("conformal")
+        self.level = self.conformal["level"] if self.conformal else None
         self.feature_set = model.about["feature_set"]
         self.feature_names = feature_names(self.feature_set)
         self._features = FEATURE_SETS[self.feature_set][1]
@@ -196,8 +196,8 @@ class Predictor:
         -------
         DataFrame, one row per recording
             file, quality, p_low, p_medium, p_high, score, score_low, score_high (NaN without
-            calibration), duration_s, domain_warning, notes, error. A recording that cannot be
-            scored has its sentence under error and nothing else. A file named twice is scored
+            conformal quantiles), duration_s, domain_warning, notes, error. A recording that cannot
+            be scored has its sentence under error and nothing else. A file named twice is scored
             once; `attrs["duplicates"]` lists such files.
         """
         found = find_recordings(paths)
@@ -242,13 +242,13 @@ class Predictor:
         )
 
     def _interval(self, score, outside, notes):
-        """Interval of a score, None without calibration; wider, with a note, if unlike training."""
-        if not self.calibration:
+        """Interval of a score, None without quantiles; wider, with a note, if unlike training."""
+        if not self.conformal:
             return None
-        factor = self.calibration.get("unlike", 1.0)
+        factor = self.conformal.get("unlike", 1.0)
         if outside and factor > 1:
             notes.append(f"unlike training: interval {factor:.2g} times as wide")
-        return conformal.interval(self.calibration, score, unlike=bool(outside))
+        return conformal.interval(self.conformal, score, unlike=bool(outside))
 
     def _curve(self, windows, floor_dbfs):
         """Start, end and score of windows (start -> audio); NaN in those below `floor_dbfs`."""

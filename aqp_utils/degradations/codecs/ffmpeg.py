@@ -1,6 +1,6 @@
 """Codecs of FFmpeg as damages, where the optional package PyAV is installed.
 
-AAC, MP2, AMR-NB, G.722 and G.726, in memory. Every damage takes (audio, severity, rng) and returns
+AAC, MP2, AMR-NB, G.722 and G.726, in memory. Every damage takes (audio, strength, rng) and returns
 (audio, facts).
 """
 
@@ -130,66 +130,66 @@ def _damaged(audio, encoder, rate_hz, kbps):
     return decoded, {"kbps": float(kbps), "rate_hz": float(rate_hz)}
 
 
-def _step(steps, severity):
-    return steps[round(severity * (len(steps) - 1))]
+def _step(steps, strength):
+    return steps[round(strength * (len(steps) - 1))]
 
 
-def aac(audio, severity, rng):
+def aac(audio, strength, rng):
     """AAC-LC of 128 to 6 kbit/s."""
-    return _damaged(audio, "aac", SAMPLE_RATE, round(geometric(severity, 128, 6)))
+    return _damaged(audio, "aac", SAMPLE_RATE, round(geometric(strength, 128, 6)))
 
 
-def mp2(audio, severity, rng):
+def mp2(audio, strength, rng):
     """MPEG-2 layer II of 160 to 8 kbit/s."""
     steps_kbps = (160, 128, 96, 80, 64, 56, 48, 40, 32, 24, 16, 8)
-    return _damaged(audio, "mp2", SAMPLE_RATE, _step(steps_kbps, severity))
+    return _damaged(audio, "mp2", SAMPLE_RATE, _step(steps_kbps, strength))
 
 
-def amr_nb(audio, severity, rng):
+def amr_nb(audio, strength, rng):
     """AMR narrow band at 8 kHz, 12.2 to 4.75 kbit/s."""
-    return _damaged(audio, "libopencore_amrnb", 8_000, _step(AMR_KBPS, severity))
+    return _damaged(audio, "libopencore_amrnb", 8_000, _step(AMR_KBPS, strength))
 
 
-def g722(audio, severity, rng):
+def g722(audio, strength, rng):
     """G.722 at 64 kbit/s, one to eight times in a row."""
-    passes = 1 + round(7 * severity)
+    passes = 1 + round(7 * strength)
     for _ in range(passes):
         audio, facts = _damaged(audio, "g722", SAMPLE_RATE, 64)
     return audio, facts | {"passes": float(passes)}
 
 
-def g726(audio, severity, rng):
+def g726(audio, strength, rng):
     """G.726 of 40 to 16 kbit/s at 8 kHz."""
-    return _damaged(audio, "g726", 8_000, _step(G726_KBPS, severity))
+    return _damaged(audio, "g726", 8_000, _step(G726_KBPS, strength))
 
 
-def sbc(audio, severity, rng):
+def sbc(audio, strength, rng):
     """SBC of Bluetooth, 128 to 24 kbit/s."""
-    return _damaged(audio, "sbc", SAMPLE_RATE, round(geometric(severity, 128, 24)))
+    return _damaged(audio, "sbc", SAMPLE_RATE, round(geometric(strength, 128, 24)))
 
 
-def ac3(audio, severity, rng):
+def ac3(audio, strength, rng):
     """AC-3 at 32 kHz, 192 to 32 kbit/s."""
     steps_kbps = (192, 128, 112, 96, 80, 64, 56, 48, 40, 32)
-    return _damaged(audio, "ac3", 32_000, _step(steps_kbps, severity))
+    return _damaged(audio, "ac3", 32_000, _step(steps_kbps, strength))
 
 
-def nellymoser(audio, severity, rng):
+def nellymoser(audio, strength, rng):
     """Nellymoser of Flash players, at 22.05 to 8 kHz."""
-    return _damaged(audio, "nellymoser", _step((22_050, 16_000, 11_025, 8_000), severity), 32)
+    return _damaged(audio, "nellymoser", _step((22_050, 16_000, 11_025, 8_000), strength), 32)
 
 
-def g723_1(audio, severity, rng):
+def g723_1(audio, strength, rng):
     """G.723.1 at 6.3 kbit/s and 8 kHz, one to three times in a row."""
-    passes = 1 + round(2 * severity)
+    passes = 1 + round(2 * strength)
     for _ in range(passes):
         audio, facts = _damaged(audio, "g723_1", 8_000, 6.3)
     return audio, facts | {"passes": float(passes)}
 
 
-def real_144(audio, severity, rng):
+def real_144(audio, strength, rng):
     """RealAudio 1.0, CELP of 14.4 kbit/s at 8 kHz, one to three times in a row."""
-    passes = 1 + round(2 * severity)
+    passes = 1 + round(2 * strength)
     for _ in range(passes):
         audio, facts = _damaged(audio, "real_144", 8_000, 8)
     return audio, facts | {"passes": float(passes)}

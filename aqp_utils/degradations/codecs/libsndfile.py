@@ -153,22 +153,22 @@ def waveform_codecs():
     )
 
 
-def mp3(audio, severity, rng):
+def mp3(audio, strength, rng):
     """MP3 of 128 to 8 kbit/s."""
-    kbps = geometric(severity, 128, 8)
+    kbps = geometric(strength, 128, 8)
     return at_working_level(audio, lambda x: through_codec(x, "mp3", kbps)), {"kbps": kbps}
 
 
-def opus(audio, severity, rng):
+def opus(audio, strength, rng):
     """Opus of 64 to 6 kbit/s."""
-    kbps = geometric(severity, 64, 6)
+    kbps = geometric(strength, 64, 6)
     return at_working_level(audio, lambda x: through_codec(x, "opus", kbps)), {"kbps": kbps}
 
 
-def vorbis(audio, severity, rng):
+def vorbis(audio, strength, rng):
     """Vorbis at libsndfile's compression level 0.1 to 1 and at 16 down to 4 kHz."""
-    level = linear(blurred(severity, rng, 0.1), 0.1, 1.0)
-    rate_hz = int(round(geometric(blurred(severity, rng, 0.1), 16_000, 4_000), -2))
+    level = linear(blurred(strength, rng, 0.1), 0.1, 1.0)
+    rate_hz = int(round(geometric(blurred(strength, rng, 0.1), 16_000, 4_000), -2))
 
     def process(low):
         return through_file(low, rate_hz, "OGG", "VORBIS", compression_level=level)
@@ -177,13 +177,13 @@ def vorbis(audio, severity, rng):
     return decoded, {"compression_level": level, "rate_hz": float(rate_hz)}
 
 
-def waveform_codec(audio, severity, rng):
+def waveform_codec(audio, strength, rng):
     """Companding, ADPCM or GSM 06.10 at 16 to 8 kHz, up to three times in a row."""
     names = waveform_codecs()
-    name = names[round(blurred(severity, rng, 0.1) * (len(names) - 1))]
-    position = round(blurred(severity, rng, 0.1) * (len(VOICE_RATES_HZ) - 1))
+    name = names[round(blurred(strength, rng, 0.1) * (len(names) - 1))]
+    position = round(blurred(strength, rng, 0.1) * (len(VOICE_RATES_HZ) - 1))
     rate_hz = VOICE_RATES_HZ[position]
-    passes = 1 + int(rng.binomial(2, 0.6 * severity))
+    passes = 1 + int(rng.binomial(2, 0.6 * strength))
 
     def process(low):
         for _ in range(passes):

@@ -1,6 +1,6 @@
 """Lost packets and how receivers hide them; short dropouts.
 
-The damages take (audio, severity, rng) and return (audio, facts).
+The damages take (audio, strength, rng) and return (audio, facts).
 """
 
 import numpy as np
@@ -107,9 +107,9 @@ def _join(result, received, start, before):
         result[joined] = (1 - new) * 0.5 * before[:length] + new * received[joined]
 
 
-def packet_loss(audio, severity, rng):
+def packet_loss(audio, strength, rng):
     """Loss of 0.3 to 45 % of packets of 10, 20 or 40 ms, alone or in bursts of up to 5."""
-    loss_share = geometric(severity, 0.003, 0.45)
+    loss_share = geometric(strength, 0.003, 0.45)
     packet_ms, method = float(rng.choice([10, 20, 40])), str(rng.choice(CONCEALMENTS))
     mean_burst = float(rng.choice([1.0, rng.uniform(1, 5)]))
     frame = int(packet_ms * SAMPLE_RATE / 1000)
@@ -124,9 +124,9 @@ def packet_loss(audio, severity, rng):
     return conceal(audio, lost, frame, method), facts
 
 
-def dropouts(audio, severity, rng):
+def dropouts(audio, strength, rng):
     """Mutes of 2 to 150 ms with soft edges, 0.2 to 50 % of the time."""
-    mean_ms, muted_share = float(np.exp(rng.uniform(0.7, 5.0))), geometric(severity, 0.002, 0.5)
+    mean_ms, muted_share = float(np.exp(rng.uniform(0.7, 5.0))), geometric(strength, 0.002, 0.5)
     n, edge = len(audio), 16  # 1 ms
     total, gain = 0, np.ones(n + 2 * edge)
     while total < muted_share * n:

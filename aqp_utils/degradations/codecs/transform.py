@@ -1,7 +1,7 @@
 """A small transform codec: what low bit rates sound like, without any one standard's bit stream.
 
 MDCT, bands of about equal width on the Bark scale, one random coarse step per band, holes where a
-band gets no bits, and a band limit. The damage takes (audio, severity, rng).
+band gets no bits, and a band limit. The damage takes (audio, strength, rng).
 """
 
 from functools import cache
@@ -53,11 +53,11 @@ def _band_of(n_coefficients):
     return np.clip((bark - bark[0]) / (bark[-1] - bark[0]) * N_BANDS, 0, N_BANDS - 1).astype(int)
 
 
-def transform_codec(audio, severity, rng):
+def transform_codec(audio, strength, rng):
     """Frames of 16 to 64 ms, steps −34 to 10 dB of the level, up to 60 % of the bands dropped."""
     n_coefficients = int(rng.choice([128, 256, 320, 512]))
-    step_db, hole_share = linear(severity, -34.0, 10.0), 0.6 * rng.uniform() * severity**2
-    band_limit_hz = geometric(blurred(severity, rng, 0.2), 8000, 2000)
+    step_db, hole_share = linear(strength, -34.0, 10.0), 0.6 * rng.uniform() * strength**2
+    band_limit_hz = geometric(blurred(strength, rng, 0.2), 8000, 2000)
     coefficients, band = mdct(audio, n_coefficients), _band_of(n_coefficients)
     n_frames = len(coefficients)
     sums = np.zeros((n_frames, N_BANDS))

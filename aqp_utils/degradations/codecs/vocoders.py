@@ -1,6 +1,6 @@
 """Speech taken apart and put together again: linear prediction, mel bands, disturbed phases.
 
-Every damage takes (audio, severity, rng) and returns (audio, facts).
+Every damage takes (audio, strength, rng) and returns (audio, facts).
 """
 
 import librosa
@@ -24,14 +24,14 @@ def _coefficients(frame, order):
     return np.concatenate(([1.0], -solve_toeplitz(lags[:-1], lags[1:])))
 
 
-def lpc_vocoder(audio, severity, rng):
+def lpc_vocoder(audio, strength, rng):
     """Linear prediction whose residual gets noise, −30 dB to as loud as itself.
 
     The residual keeps the band that a codec would code, 8 to 1 kHz at last, and is noise above: an
     analysis-by-synthesis coder in small.
     """
-    order, noise_db = int(rng.choice([8, 10, 16])), linear(severity, -30.0, 0.0)
-    coded_hz = geometric(blurred(severity, rng, 0.2), 8000, 1000)
+    order, noise_db = int(rng.choice([8, 10, 16])), linear(strength, -30.0, 0.0)
+    coded_hz = geometric(blurred(strength, rng, 0.2), 8000, 1000)
     padded = np.pad(np.asarray(audio, dtype=np.float64), (FRAME, 2 * FRAME))
     result, window = np.zeros(len(padded)), np.hanning(2 * HOP + 1)[:-1]
     margin = (FRAME - 2 * HOP) // 2
@@ -70,14 +70,14 @@ def _through_mel_bands(size, n_mels):
     return (bands.T @ means) / np.maximum(bands.sum(axis=0)[:, None], 1e-9)
 
 
-def mel_vocoder(audio, severity, rng):
+def mel_vocoder(audio, strength, rng):
     """Magnitudes more and more as 80 to 20 mel bands know them, phases found again in 6 rounds.
 
     The phases start from the true ones with an error of 0.05 to 1.5 rad, as a good or a poor
     vocoder would find them; Griffin & Lim (1984), IEEE TASSP 32.
     """
-    n_mels = round(geometric(blurred(severity, rng), 80, 20))
-    share, error_rad = geometric(severity, 0.02, 1.0), geometric(severity, 0.05, 1.5)
+    n_mels = round(geometric(blurred(strength, rng), 80, 20))
+    share, error_rad = geometric(strength, 0.02, 1.0), geometric(strength, 0.05, 1.5)
     spectra = _spectra(audio)
     size = np.abs(spectra)
     size = (1 - share) * size + share * _through_mel_bands(size, n_mels)
@@ -88,9 +88,9 @@ def mel_vocoder(audio, severity, rng):
     return _sound(size * np.exp(1j * phases), len(audio)), facts
 
 
-def disturbed_phases(audio, severity, rng):
+def disturbed_phases(audio, strength, rng):
     """Magnitudes as they are, phases off by 0.02 to 3 rad, in all bins or above a frequency."""
-    error_rad = geometric(severity, 0.02, 3.0)
+    error_rad = geometric(strength, 0.02, 3.0)
     from_hz = 0.0 if rng.random() < 0.5 else float(rng.uniform(500, 3000))
     spectra = _spectra(audio)
     wrong = librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=N_FFT)[:, None] >= from_hz

@@ -1,6 +1,6 @@
 """Clocks that do not run evenly: wow and flutter, and buffers that slip between two clocks.
 
-Every damage takes (audio, severity, rng) and returns (audio, facts).
+Every damage takes (audio, strength, rng) and returns (audio, facts).
 """
 
 import numpy as np
@@ -11,9 +11,9 @@ from aqp_utils.degradations.strength import blurred, geometric
 FADE = 16  # samples, 1 ms: of a slip that is smoothed
 
 
-def wow_and_flutter(audio, severity, rng):
+def wow_and_flutter(audio, strength, rng):
     """Speed that sways by 0.05 to 3 %, 0.4 to 40 times a second, as on tape."""
-    depth, rate_hz = geometric(severity, 5e-4, 0.03), float(np.exp(rng.uniform(*np.log((0.4, 40)))))
+    depth, rate_hz = geometric(strength, 5e-4, 0.03), float(np.exp(rng.uniform(*np.log((0.4, 40)))))
     n = len(audio)
     time_s = np.arange(n) / SAMPLE_RATE
     sway_s = np.zeros(n)
@@ -39,13 +39,13 @@ def _read_at(audio, place):
     return ((cubic * share + square) * share + slope) * share + here
 
 
-def buffer_slips(audio, severity, rng):
+def buffer_slips(audio, strength, rng):
     """Now and then 0.1 to 20 ms are left out or said twice: 0.3 to 25 times a second.
 
     Slips of both directions take turns, so that the clip stays in time.
     """
-    per_second = geometric(severity, 0.3, 25.0)
-    slip_ms = geometric(blurred(severity, rng, 0.3), 0.1, 20.0)
+    per_second = geometric(strength, 0.3, 25.0)
+    slip_ms = geometric(blurred(strength, rng, 0.3), 0.1, 20.0)
     slip = max(1, round(slip_ms * SAMPLE_RATE / 1000))
     smooth, n = rng.random() < 0.5, len(audio)
     count = max(1, round(per_second * n / SAMPLE_RATE))

@@ -1,6 +1,6 @@
 """Tempo changes and back again: what a time stretcher leaves when it has been there.
 
-The damages take (audio, severity, rng) and return (audio, facts).
+The damages take (audio, strength, rng) and return (audio, facts).
 """
 
 import librosa
@@ -79,16 +79,16 @@ def wsola(audio, factor, segment_ms, search_ms, overlap_ms):
     return _stretch(padded, search, n_out, factor, segment, search, min(overlap, segment // 2))
 
 
-def wsola_round_trip(audio, severity, rng):
+def wsola_round_trip(audio, strength, rng):
     """Stretched by WSOLA and back, by a factor of 1.002 to 2.5 or one over it.
 
-    Mostly the severity sets the factor; now and then the factor is drawn and the severity sets the
+    Mostly the strength sets the factor; now and then the factor is drawn and the strength sets the
     share of the round trip in a mix with the clip.
     """
     if rng.uniform() < WHOLE_SHARE:
-        wet, factor = 1.0, 1 + geometric(severity, 0.002, 1.5)
+        wet, factor = 1.0, 1 + geometric(strength, 0.002, 1.5)
     else:
-        wet, factor = linear(severity, 0.02, 1.0), 1 + float(np.exp(rng.uniform(-3, 0.4)))
+        wet, factor = linear(strength, 0.02, 1.0), 1 + float(np.exp(rng.uniform(-3, 0.4)))
     if rng.uniform() < 0.5:
         factor = 1 / factor
     settings_ms = COMMON_MS
@@ -104,7 +104,7 @@ def wsola_round_trip(audio, severity, rng):
     return (1 - wet) * audio + wet * back, facts
 
 
-def vocoder_round_trip(audio, severity, rng):
+def vocoder_round_trip(audio, strength, rng):
     """Share of a phase-vocoder round trip by 1.25 in a mix with the clip, 0.01 to 1."""
-    wet = geometric(severity, 0.01, 1.0)
+    wet = geometric(strength, 0.01, 1.0)
     return compression(audio, wet), {"wet": wet}

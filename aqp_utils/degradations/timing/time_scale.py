@@ -2,7 +2,7 @@
 
 WSOLA and a plain phase vocoder are in `tempo`; here are SOLA on a fixed grid, pitch-synchronous
 grains, plain overlap-add and a phase vocoder with locked phases. Every damage takes (audio,
-severity, rng) and returns (audio, facts).
+strength, rng) and returns (audio, facts).
 """
 
 import librosa
@@ -171,9 +171,9 @@ METHODS = {
 }  # fmt: skip
 
 
-def _round_trip(audio, severity, rng, away, back):
+def _round_trip(audio, strength, rng, away, back):
     """Stretched by `away`, then brought to the old length by `back`: audio and facts."""
-    factor = 1 + geometric(severity, 0.003, 1.5)
+    factor = 1 + geometric(strength, 0.003, 1.5)
     if rng.uniform() < 0.5:
         factor = 1 / factor
     changed = METHODS[away](audio, factor, rng)
@@ -181,22 +181,22 @@ def _round_trip(audio, severity, rng, away, back):
     return _fitted(returned, len(audio)), {"factor": factor, "away": away, "back": back}
 
 
-def sola_round_trip(audio, severity, rng):
+def sola_round_trip(audio, strength, rng):
     """Synchronised overlap-add there and back, by a factor of 1.003 to 2.5 or one over it."""
-    return _round_trip(audio, severity, rng, "SOLA", "SOLA")
+    return _round_trip(audio, strength, rng, "SOLA", "SOLA")
 
 
-def psola_round_trip(audio, severity, rng):
+def psola_round_trip(audio, strength, rng):
     """Pitch-synchronous grains there and back, by a factor of 1.003 to 2.5 or one over it."""
-    return _round_trip(audio, severity, rng, "PSOLA", "PSOLA")
+    return _round_trip(audio, strength, rng, "PSOLA", "PSOLA")
 
 
-def locked_vocoder_round_trip(audio, severity, rng):
+def locked_vocoder_round_trip(audio, strength, rng):
     """Phase-locked vocoder there and back, by a factor of 1.003 to 2.5 or one over it."""
-    return _round_trip(audio, severity, rng, "vocoder", "vocoder")
+    return _round_trip(audio, strength, rng, "vocoder", "vocoder")
 
 
-def mixed_round_trip(audio, severity, rng):
+def mixed_round_trip(audio, strength, rng):
     """There by one method and back by another, by a factor of 1.003 to 2.5 or one over it."""
     away, back = rng.choice(list(METHODS), 2, replace=False)
-    return _round_trip(audio, severity, rng, str(away), str(back))
+    return _round_trip(audio, strength, rng, str(away), str(back))

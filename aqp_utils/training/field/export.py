@@ -1,4 +1,4 @@
-"""From a trained `FieldNet` to what `predict` loads: network, encoders, scaler, calibration."""
+"""From a trained `FieldNet` to what `predict` loads: network, encoders, scaler, quantiles."""
 
 import copy
 from pathlib import Path
@@ -57,16 +57,16 @@ def export(model, clips, known, encoder, folder, clip_s, card, device="cpu"):
     scores = predict(model, clips, known, test, device).score
     true = clips.table["score"].to_numpy()[test]
     network, scaler = _standardised_anew(model, clips, known, device)
-    calibration = residual_quantiles(true, scores)
+    conformal = residual_quantiles(true, scores)
     unlike = _unlike_training(model, clips, known, test, scaler, device)
-    calibration["unlike"] = widening(true[unlike], scores[unlike], calibration)
+    conformal["unlike"] = widening(true[unlike], scores[unlike], conformal)
     about = {
         "encoder": encoder.describe(),
         "spectrogram": save_spectrogram_encoder(folder, model.spectrogram),
         "feature_set": FEATURE_SET,
         "feature_names": feature_names(FEATURE_SET),
         "clip_s": clip_s,
-        "calibration": calibration,
+        "conformal": conformal,
         "speech": _speech_detector(model, clips, known, scaler, device),
     }
     files = [*save_model(folder, network, scaler, about), folder / SPECTROGRAM]

@@ -225,7 +225,7 @@ def families_of(clips, rows):
     for position, history in enumerate(clips.table["history"].iloc[rows]):
         for damage in json.loads(history):
             column = list(FAMILIES).index(FAMILY_OF[damage["name"]])
-            found[position, column] = min(1.0, 2 * damage["amount"])
+            found[position, column] = min(1.0, 2 * damage["intensity"])
     return torch.from_numpy(found)
 
 

@@ -86,7 +86,7 @@ def order(metrics):
         ["pairs of severities in order", _share(found.get("monotone_pairs")), n_sources],
     ]
     rows = rows if found else []
-    error = metrics.get("calibration", {}).get("ece")
+    error = metrics.get("reliability", {}).get("ece")
     if error is not None:
         n_clips = f"{_count(metrics.get('n_test'))} clips"
         rows.append(["expected calibration error", _value(error), n_clips])
