@@ -13,12 +13,13 @@ from aqp_utils.degradations.catalogue import FAMILIES
 from aqp_utils.degradations.degrade import add_noise
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.psychoacoustics import psychoacoustic_features
+from aqp_utils.predict import shipped
 from aqp_utils.predict.predictor import Predictor
 from aqp_utils.sources.tones import tone_clip
 from aqp_utils.training.field import training
 from aqp_utils.training.field.clips import FieldClips
 from aqp_utils.training.field.export import export
-from aqp_utils.training.field.start import take_over
+from aqp_utils.training.field.start import shipped_folder, take_over
 from aqp_utils.training.field.training import (
     FieldNet,
     FieldSettings,
@@ -256,3 +257,10 @@ def test_a_training_starts_where_an_exported_predictor_stopped(clips, known, enc
     np.testing.assert_allclose(
         again.score, predict(model, clips, known, rows, "cpu").score, atol=2e-2
     )
+
+
+def test_a_start_names_the_version_that_ships():
+    version = shipped.card()["version"]
+    assert shipped_folder(version) == shipped.FOLDER
+    with pytest.raises(ValueError, match=f"start is 0.0.1, but {version} ships"):
+        shipped_folder("0.0.1")

@@ -199,6 +199,8 @@ _TABLE = (
               "clean sources of the field predictor, each with four damaged versions", "clips"),
     Parameter("FIELD_EPOCHS", 2, *_integer(1, 1000),
               "passes over the training part of the field predictor"),
+    Parameter("FIELD_START", "nothing", *_one_of("nothing", "shipped"),
+              "where the field predictor starts: random weights, or those of the one that ships"),
     Parameter("PROCESSES", 0, *_integer(0, 1024),
               "processes that make clips at a time; 0: one per processor core", scope="session"),
     Parameter("INTERACTIVE", True, *_SWITCH,
@@ -221,6 +223,7 @@ PRESETS = {
     "field": {
         "N_SOURCES": 10_000,
         "FIELD_EPOCHS": 12,
+        "FIELD_START": "shipped",
     },  # making/train_predictor instead of the series
 }
 

@@ -7,6 +7,21 @@ import torch
 
 from aqp_utils.encoders.spectrogram import load_spectrogram_encoder
 from aqp_utils.model.saved import load_model
+from aqp_utils.predict import shipped
+
+
+def shipped_folder(version):
+    """Folder of the shipped predictor, where a training starts from its `version`.
+
+    Raises
+    ------
+    ValueError
+        If another version ships: the training would be another one.
+    """
+    ships = (shipped.card() or {}).get("version")
+    if version != ships:
+        raise ValueError(f"start is {version}, but {ships} ships; allowed is {ships} or nothing.")
+    return shipped.FOLDER
 
 
 def take_over(net, folder, hidden_share):

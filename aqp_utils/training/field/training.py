@@ -37,7 +37,7 @@ from aqp_utils.model.network import MultiTaskNet
 from aqp_utils.model.prediction import from_logits
 from aqp_utils.runs.code import code_behind
 from aqp_utils.training.field.microphone import random_response
-from aqp_utils.training.field.start import take_over
+from aqp_utils.training.field.start import shipped_folder, take_over
 from aqp_utils.training.state import Clock, load_checkpoint, save_checkpoint
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
@@ -66,7 +66,7 @@ class FieldSettings:
     patience: int = 3  # epochs without a better validation loss
     pair_weight: float = 0.5  # of differences between the versions of one source
     family_weight: float = 0.3  # of naming the families of the damages that a clip met
-    start: str = ""  # folder of a predictor whose weights are the first; "": random ones
+    start: str = ""  # version of the shipped predictor whose weights are the first; "": random
     seed: int = 0
 
     def __post_init__(self):
@@ -291,7 +291,7 @@ class Training:
             scaler.mean_, scaler.scale_, dropout=settings.dropout, seed=settings.seed
         ).to(device)
         if settings.start:
-            take_over(self.model, Path(settings.start), settings.hidden)
+            take_over(self.model, shipped_folder(settings.start), settings.hidden)
             self.model.to(device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=WEIGHT_DECAY)
         self.groups = groups_of(clips, "train")
