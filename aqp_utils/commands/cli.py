@@ -12,6 +12,8 @@ from aqp_utils import __version__
 # `run(arguments) -> exit code`; it is imported only when its command is asked for.
 COMMANDS = {
     "run": ("aqp_utils.commands.run", "run the notebooks 01 to 07"),
+    "sweep": ("aqp_utils.commands.sweep", "make a grid of runs and compare them"),
+    "compare": ("aqp_utils.commands.compare", "compare runs, paired by source"),
     "predict": ("aqp_utils.commands.predict", "score recordings: class, score, interval"),
     "evaluate": ("aqp_utils.commands.evaluate", "measure agreement with labelled recordings"),
     "encoders": ("aqp_utils.commands.encoders", "list the encoders that can be used here"),
