@@ -16,6 +16,9 @@ HELD := $(VENV)/held.txt
 OUT := outputs/run
 RUN := outputs/showcase
 
+# Neural speech that `make field` draws from.
+BANK := outputs/speech_bank
+
 .PHONY: help run explore field site test lock clean
 .DEFAULT_GOAL := help
 
@@ -40,9 +43,11 @@ explore: $(EXPLORE_READY)
 	@AQP_OUT="$(OUT)" $(BIN) -m voila apps/explore.ipynb --Voila.ip=127.0.0.1 \
 	  --Voila.tornado_settings="{'websocket_max_message_size': 209715200}" $(ARGS)
 
-# Text-to-speech programs on the system (espeak-ng, flite, festival) take part beside ttspico.
+# Text-to-speech programs on the system (espeak-ng, flite, festival) take part beside ttspico; neural
+# voices speak into a bank first, once.
 field: $(FIELD_READY)
-	@$(BIN) -m aqp_utils run --preset field --out outputs/field $(ARGS)
+	@$(BIN) -m aqp_utils.sources.neural.bank "$(BANK)"
+	@AQP_SPEECH_BANK="$(BANK)" $(BIN) -m aqp_utils run --preset field --out outputs/field $(ARGS)
 
 site: $(SITE_READY)
 	@$(BIN) scripts/build_site.py --run "$(RUN)" $(ARGS)

@@ -69,7 +69,7 @@ def test_an_engine_that_is_missing_is_named_with_what_it_wants(monkeypatch):
 def test_engines_that_read_ipa_want_espeak_ng(monkeypatch):
     monkeypatch.setattr(speech.importlib.util, "find_spec", lambda name: name)
     monkeypatch.setattr(speech.shutil, "which", lambda name: None)
-    assert missing("piper") == "piper: the program espeak-ng is not installed."
+    assert missing("kokoro") == "kokoro: the program espeak-ng is not installed."
     assert missing("hibari") == ""
 
 
@@ -191,8 +191,8 @@ def test_speech_is_drawn_from_the_bank_at_the_level_and_length_asked_for(tmp_pat
     assert rms_dbfs(audio[active_mask(audio)]) == pytest.approx(ACTIVE_LEVEL_DBFS, abs=0.5)
     assert facts["program"] == facts["voice"] == "hibari"
     assert banked_engines(tmp_path) == ("hibari",) and banked_engines(tmp_path / "none") == ()
-    with pytest.raises(RuntimeError, match=r"^piper: the bank in .* holds no utterance of it\."):
-        banked_speech(tmp_path, "piper", 3.0, np.random.default_rng(0))
+    with pytest.raises(RuntimeError, match=r"^openjtalk: the bank in .* holds no utterance"):
+        banked_speech(tmp_path, "openjtalk", 3.0, np.random.default_rng(0))
 
 
 def bursts(gap_s=0.4):

@@ -221,8 +221,8 @@ PRESETS = {
     },
     "default": {},
     "field": {
-        "N_SOURCES": 10_000,
-        "FIELD_EPOCHS": 12,
+        "N_SOURCES": 4_200,
+        "FIELD_EPOCHS": 10,
         "FIELD_START": "shipped",
     },  # making/train_predictor instead of the series
 }

@@ -16,6 +16,8 @@ from aqp_utils.sources.neural.manner import with_manner
 from aqp_utils.sources.neural.speech import (
     ENGINE_LANGUAGES,
     ENGINES,
+    STREAMS,
+    UTTERANCES,
     draw_utterance,
     fetch_voices,
     missing,
@@ -34,7 +36,7 @@ def numbered_utterance(engine, number, seed):
     Utterance
         The same whenever and wherever it is drawn.
     """
-    rng = rng_for(seed, "speech", source=number, kind=ENGINES.index(engine))
+    rng = rng_for(seed, "speech", source=number, kind=STREAMS[engine])
     spoken = ENGINE_LANGUAGES[engine]
     return draw_utterance(engine, rng, spoken[number % len(spoken)])
 
@@ -146,7 +148,7 @@ def main():
     parser = argparse.ArgumentParser(description="Fill a bank of neural speech.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--engine", choices=ENGINES, action="append", help="default: all")
-    parser.add_argument("--count", type=int, default=1000, help="utterances per engine")
+    parser.add_argument("--count", type=int, help=f"utterances per engine (default: {UTTERANCES})")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--part", default="0/1", help="K/N: make the share K of N, from 0")
     asked = parser.parse_args()
@@ -158,7 +160,7 @@ def main():
             print(reason)
             continue
         start = time.monotonic()
-        made = fill_bank(asked.folder, engine, asked.count, asked.seed, part)
+        made = fill_bank(asked.folder, engine, asked.count or UTTERANCES[engine], asked.seed, part)
         print(f"{engine}: {made} utterances in {time.monotonic() - start:.0f} s.", flush=True)
 
 

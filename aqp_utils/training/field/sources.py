@@ -35,7 +35,7 @@ TEXT_TO_SPEECH = {"espeak-ng": 0.16, "pico": 0.14, "festival": 0.12, "flite": 0.
 # Beside those: neural voices of a bank, where this environment variable names its folder.
 BANK = "AQP_SPEECH_BANK"
 BANKED_SHARE = 0.6
-BANKED = {"kokoro": 0.7, "piper": 0.1, "hibari": 0.1, "openjtalk": 0.1}  # by number of voices
+BANKED = {"kokoro": 0.7, "hibari": 0.1, "openjtalk": 0.1}  # by number of voices
 OTHER_THAN_SPEECH = ("singing", "instruments", "percussion", "tones")
 EQUALISED_SHARE = 0.6  # of speech: synthesizers are duller or thinner than people on average
 OWN_SCALES = (0.95, 1.35)  # our own voices speak at a measured pace; people hurry as well
