@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aqp_utils.core.files import atomic
 from aqp_utils.core.package import PACKAGE
+from aqp_utils.runs import ownership
 from aqp_utils.runs.lock import HELD_FOR, RunError
 
 KERNEL = "aqp-batch"
@@ -107,8 +108,9 @@ def execute(notebook, copy, values, root, stream, log):
     from nbclient.exceptions import DeadKernelError
 
     failed = copy.with_suffix(".failed.ipynb")
-    partial = copy.with_name(f".{copy.name}")
-    for path in (copy, failed, partial):
+    partial = log.with_name(copy.name)  # in a folder of our own
+    ownership.check_copies([copy, failed])
+    for path in (copy, failed):
         path.unlink(missing_ok=True)
     copy.parent.mkdir(exist_ok=True)
     logging.getLogger("papermill").addHandler(logging.NullHandler())  # errors are raised, below

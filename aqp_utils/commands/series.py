@@ -13,11 +13,18 @@ from aqp_utils.commands import execution
 from aqp_utils.core.files import ensure_writable
 from aqp_utils.core.text import interval_text
 from aqp_utils.encoders import catalog
-from aqp_utils.runs import parameters
+from aqp_utils.runs import ownership, parameters
 from aqp_utils.runs.hashes import FileHashes
 from aqp_utils.runs.lock import RunError, RunLock
 from aqp_utils.runs.notebooks import FIELD, STUDY, declared_parameters, find_root, notebook_path
-from aqp_utils.runs.stage import check_values, differences, read_manifest, reason_to_make, verify
+from aqp_utils.runs.stage import (
+    check_foreign,
+    check_values,
+    differences,
+    read_manifest,
+    reason_to_make,
+    verify,
+)
 
 COPIES = "notebooks"  # folder of the executed copies in a run
 
@@ -65,11 +72,12 @@ def run(preset="default", given=None, out=None, start=None, root=None, stream=No
     Raises
     ------
     ValueError
-        If a parameter is unknown or not allowed; nothing has been touched then.
+        If a parameter is unknown or not allowed, or `out` is empty; nothing has been touched then.
     OSError
         If the run folder cannot be written or the disk is too small.
     RunError
-        If another run works there, or what `start` needs is not there.
+        If another run works there, what `start` needs is not there, or the run folder is, holds
+        or lies in the repository's code, or holds what no run wrote.
     execution.NotebookError
         If a notebook stops.
     """
@@ -80,6 +88,9 @@ def run(preset="default", given=None, out=None, start=None, root=None, stream=No
     tasks = plan(root, out, values, FIELD if preset == "field" else STUDY)
     first = _start_index(tasks, start)
     check_possible(tasks)
+    ownership.check_place(out, root)
+    ownership.check_folders(out, [task.folder for task in tasks])
+    ownership.check_copies([out / COPIES / task.notebook.name for task in tasks])
     ensure_writable(out)
     ensure_space(out, tasks)
     lock = RunLock(out)
@@ -184,6 +195,8 @@ def headline(path):
 def _run_folder(root, out, values):
     """`out` is relative to where the user is, the parameter OUT to the repository."""
     if out is not None:
+        if not str(out).strip():
+            raise ValueError("--out is empty: name a folder for the run.")
         return Path(out).expanduser().resolve()
     return (root / values.get("OUT", parameters.PARAMETERS["OUT"].default)).resolve()
 
@@ -233,6 +246,7 @@ def _run_tasks(root, out, tasks, forced_from, stream):
             if reason is None:
                 print(tally, "unchanged, kept", file=stream, flush=True)
                 continue
+            check_foreign(out, task.folder)
             print(tally, f"running ({reason})", file=stream, flush=True)
             began = time.monotonic()
             copy = out / COPIES / task.notebook.name

@@ -3,11 +3,13 @@
 A clip is a mono float array, shape (n,), full scale 1.0, at `SAMPLE_RATE`.
 """
 
-import os
+import io
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+
+from aqp_utils.core.files import atomic
 
 SAMPLE_RATE = 16_000  # Hz; what Wav2Vec2 and P.862.2 expect
 ACTIVE_LEVEL_DBFS = -26.0  # level of the active part of a clean clip (ITU-T P.56 practice)
@@ -66,9 +68,10 @@ def write_wav(path, audio):
     peak = np.max(np.abs(audio), initial=0.0)
     if not peak <= 1.0:
         raise ValueError(f"{path.name}: peak {peak:.3g} cannot be stored; 16-bit PCM holds ±1.")
-    temporary = path.with_name(f".{path.name}.part")
-    sf.write(temporary, audio, SAMPLE_RATE, subtype="PCM_16", format="WAV")
-    os.replace(temporary, path)
+    content = io.BytesIO()  # libsndfile does not say why it could not write: a full disk, say
+    sf.write(content, audio, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    with atomic(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def read_wav(path):

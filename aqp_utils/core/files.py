@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from aqp_utils.core import journal
+
 
 @contextlib.contextmanager
 def atomic(path):
@@ -29,6 +31,7 @@ def atomic(path):
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
+        journal.enter(path)
         os.replace(temporary, path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
