@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from aqp_utils.core.files import atomic
+from aqp_utils.commands.copies import first_line, last_state, publish
 from aqp_utils.core.package import PACKAGE
 from aqp_utils.runs import ownership
 from aqp_utils.runs.lock import HELD_FOR, RunError
@@ -64,6 +64,16 @@ def private_kernel(out):
 
 def _kernel_spec(folder, out):
     search_path = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {
+        HELD_FOR: str(Path(out).resolve()),
+        "IPYTHONDIR": str(Path(folder) / "ipython"),
+        # Named, so that an Agg in the user's shell does not cost the pictures.
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": os.pathsep.join(search_path),
+        "TQDM_MININTERVAL": "0.5",
+    }
     return {
         "argv": [
             *(sys.executable, "-c", _LAUNCHER.format(log=str(Path(folder) / "kernel.log"))),
@@ -71,16 +81,8 @@ def _kernel_spec(folder, out):
         ],
         "display_name": "aqp",
         "language": "python",
-        "env": {
-            HELD_FOR: str(Path(out).resolve()),
-            "IPYTHONDIR": str(Path(folder) / "ipython"),
-            # Named, so that an Agg in the user's shell does not cost the pictures.
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-            "PYTHONHASHSEED": "0",
-            "PYTHONPATH": os.pathsep.join(search_path),
-            "TQDM_MININTERVAL": "0.5",
-        },
+        # Jupyter would put variables of its own environment where a name says $HOME.
+        "env": {name: value.replace("$", "$$") for name, value in environment.items()},
     }
 
 
@@ -117,8 +119,8 @@ def execute(notebook, copy, values, root, stream, log):
     stdout, stderr = Relay(stream), Relay(stream)
     try:
         papermill.execute_notebook(
-            notebook,
-            partial,
+            _literally(notebook),
+            _literally(partial),
             parameters=values,
             kernel_name=KERNEL,
             language="python",
@@ -128,14 +130,14 @@ def execute(notebook, copy, values, root, stream, log):
             stderr_file=stderr,
             start_timeout=_START_TIMEOUT_S,
         )
-        _publish(partial, copy, notebook)
+        publish(partial, copy, notebook, root)
     except papermill.PapermillExecutionError as error:
-        _publish(partial, failed, notebook)
-        where = f"cell In [{error.exec_count}] ({_first_line(error.source)})"
+        publish(partial, failed, notebook, root)
+        where = f"cell In [{error.exec_count}] ({first_line(error.source)})"
         what = f"{error.ename}: {error.evalue}".strip()
         raise NotebookError(_stopped(notebook, where, what, failed)) from None
     except (DeadKernelError, RuntimeError) as error:
-        where = _publish(partial, failed, notebook) if partial.is_file() else "its first cell"
+        where = publish(partial, failed, notebook, root) if partial.is_file() else "its first cell"
         what = f"{str(error).rstrip('.')}; {_last_words(log)}"
         if isinstance(error, DeadKernelError):
             what = "the kernel died; most often the memory was not enough"
@@ -146,6 +148,11 @@ def execute(notebook, copy, values, root, stream, log):
         partial.unlink(missing_ok=True)
 
 
+def _literally(path):
+    """A path that papermill, which fills in {NAME} of its parameters, leaves as it is."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
 def _stopped(notebook, where, what, failed):
     message = f"{notebook.stem} stopped in {where}: {what}"
     return f"{message}\n  partial copy: {failed}" if failed.is_file() else message
@@ -154,58 +161,6 @@ def _stopped(notebook, where, what, failed):
 def _last_words(log):
     lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
     return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-
-
-def _first_line(source):
-    lines = [line.strip() for line in source.splitlines()]
-    code = [line for line in lines if line and not line.startswith("#")]
-    return (code or [""])[0]
-
-
-def _publish(partial, target, notebook):
-    """Write a tidy copy of `partial` to `target`; return the last cell begun, in words."""
-    import nbformat
-
-    book = nbformat.read(partial, as_version=4)
-    where = _last_begun(book)
-    book.metadata.pop("widgets", None)
-    about = book.metadata.get("papermill", {})
-    about |= {"input_path": f"notebooks/{notebook.name}", "output_path": target.name}
-    for cell in book.cells:
-        for timing in ("papermill", "execution", "ExecuteTime"):
-            cell.metadata.pop(timing, None)
-        if cell.cell_type == "code":
-            cell.outputs = _merged_streams(cell.outputs)
-    with atomic(target) as temporary:
-        nbformat.write(book, temporary)
-    return where
-
-
-def _last_begun(book):
-    code = [cell for cell in book.cells if cell.cell_type == "code"]
-    times = [cell.metadata.get("papermill", {}).get("start_time") for cell in code]
-    last = max((i for i, time in enumerate(times) if time), default=0)
-    return f"cell In [{last + 1}] ({_first_line(code[last].source)})" if code else "its first cell"
-
-
-def _merged_streams(outputs):
-    """Join neighbouring pieces of one stream; of a progress bar keep the last state only."""
-    merged = []
-    for output in outputs:
-        last = merged[-1] if merged else None
-        if last and output.output_type == "stream" == last.output_type and output.name == last.name:
-            last.text += output.text
-        else:
-            merged.append(output)
-    for output in merged:
-        if output.output_type == "stream":
-            output.text = "\n".join(_last_state(line) for line in output.text.split("\n"))
-    return merged
-
-
-def _last_state(line):
-    states = [state for state in line.split("\r") if state.strip()]
-    return states[-1] if states else ""
 
 
 class Relay:
@@ -228,10 +183,10 @@ class Relay:
             self._show(line, "\n")
         if self._live and "\r" in self._line:
             self._show(self._line, "")
-            self._line = "\r" + _last_state(self._line)
+            self._line = "\r" + last_state(self._line)
 
     def _show(self, line, end):
-        state = _last_state(line)
+        state = last_state(line)
         if state:
             start = "\r\x1b[K" if self._live else ""  # over a bar that is in the way
             self._stream.write(f"{start}{self.INDENT}{state}{end}")

@@ -6,12 +6,13 @@ import json
 import shutil
 import sys
 import time
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from aqp_utils.commands import execution
 from aqp_utils.core.files import ensure_writable
-from aqp_utils.core.text import interval_text
+from aqp_utils.core.text import interval_text, shown
 from aqp_utils.encoders import catalog
 from aqp_utils.runs import ownership, parameters
 from aqp_utils.runs.hashes import FileHashes
@@ -123,8 +124,8 @@ def plan(root, out, values, notebooks=STUDY):
     ValueError
         If a value is not allowed, or no notebook declares a parameter that was given.
     """
-    shown = out.relative_to(root) if out.is_relative_to(root) else out
-    batch = {**values, "OUT": shown.as_posix(), "INTERACTIVE": False}
+    place = out.relative_to(root) if out.is_relative_to(root) else out
+    batch = {**values, "OUT": place.as_posix(), "INTERACTIVE": False}
     tasks, reads = [], None
     for folder in notebooks:
         notebook = notebook_path(folder, root)
@@ -194,11 +195,14 @@ def headline(path):
 
 def _run_folder(root, out, values):
     """`out` is relative to where the user is, the parameter OUT to the repository."""
-    if out is not None:
-        if not str(out).strip():
-            raise ValueError("--out is empty: name a folder for the run.")
-        return Path(out).expanduser().resolve()
-    return (root / values.get("OUT", parameters.PARAMETERS["OUT"].default)).resolve()
+    given = values.get("OUT", parameters.PARAMETERS["OUT"].default) if out is None else str(out)
+    if not given.strip():
+        raise ValueError("--out is empty: name a folder for the run.")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in given):
+        raise ValueError(
+            f"{shown(given)}: the name of a run folder may hold no control characters."
+        )
+    return (root / given if out is None else Path(given).expanduser()).resolve()
 
 
 def _absolute_encoder(values):
