@@ -14,6 +14,7 @@ COMMANDS = {
     "run": ("aqp_utils.commands.run", "run the notebooks 01 to 07"),
     "predict": ("aqp_utils.commands.predict", "score recordings: class, score, interval"),
     "evaluate": ("aqp_utils.commands.evaluate", "measure agreement with labelled recordings"),
+    "verify": ("aqp_utils.commands.verify", "check every file of a run folder"),
     "encoders": ("aqp_utils.commands.encoders", "list the encoders that can be used here"),
 }
 

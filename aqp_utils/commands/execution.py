@@ -4,17 +4,24 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from aqp_utils.commands.copies import first_line, last_state, publish
 from aqp_utils.core.package import PACKAGE
-from aqp_utils.runs import ownership
+from aqp_utils.runs import executed
 from aqp_utils.runs.lock import HELD_FOR, RunError
 
 KERNEL = "aqp-batch"
 _START_TIMEOUT_S = 180
+_PREFIX = "aqp-jupyter-"  # of temporary folders
+_IN_USE = "in_use"  # lock in such a folder
+_LONG_AGO_S = 86_400.0
 
 # What the kernel's process writes besides its cells' output (warnings of its own, tracebacks when
 # it is interrupted) goes to a log and not between the lines of the run.
@@ -45,7 +52,8 @@ def private_kernel(out):
     Path
         Log of what the kernels' processes say of themselves.
     """
-    with tempfile.TemporaryDirectory(prefix="aqp-jupyter-") as folder:
+    _remove_leftovers()
+    with _own_folder() as folder:
         spec = Path(folder) / "kernels" / KERNEL
         spec.mkdir(parents=True)
         (spec / "kernel.json").write_text(json.dumps(_kernel_spec(folder, out)), encoding="utf-8")
@@ -60,6 +68,32 @@ def private_kernel(out):
                     del os.environ[name]
                 else:
                     os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _own_folder():
+    """A temporary folder that other runs can tell to be in use: its lock is held."""
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
+        lock = FileLock(Path(folder) / f"{_IN_USE}.new", timeout=0)
+        lock.acquire()
+        os.rename(lock.lock_file, Path(folder) / _IN_USE)  # never there without being held
+        try:
+            yield folder
+        finally:
+            lock.release()
+
+
+def _remove_leftovers():
+    """Remove the folders of runs that were killed: those that nobody holds."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError, Timeout):
+            if folder.is_symlink() or not os.access(folder, os.W_OK):
+                continue
+            if (folder / _IN_USE).is_file():
+                with FileLock(folder / _IN_USE, timeout=0):
+                    shutil.rmtree(folder, ignore_errors=True)
+            elif time.time() - folder.stat().st_mtime > _LONG_AGO_S:  # of an earlier version
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _kernel_spec(folder, out):
@@ -111,9 +145,10 @@ def execute(notebook, copy, values, root, stream, log):
 
     failed = copy.with_suffix(".failed.ipynb")
     partial = log.with_name(copy.name)  # in a folder of our own
-    ownership.check_copies([copy, failed])
     for path in (copy, failed):
-        path.unlink(missing_ok=True)
+        aside = executed.make_room(copy.parents[1], path)
+        if aside:
+            print(f"changed since a run wrote it: set aside as {aside}", file=stream, flush=True)
     copy.parent.mkdir(exist_ok=True)
     logging.getLogger("papermill").addHandler(logging.NullHandler())  # errors are raised, below
     stdout, stderr = Relay(stream), Relay(stream)

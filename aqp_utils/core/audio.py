@@ -55,8 +55,8 @@ def level_of_training(audio):
     return set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
 
 
-def write_wav(path, audio):
-    """Write a clip as 16-bit PCM WAV, whole or not at all.
+def wav_bytes(audio):
+    """A clip as the bytes of a 16-bit PCM WAV file.
 
     Raises
     ------
@@ -64,18 +64,33 @@ def write_wav(path, audio):
         If a sample is not finite or lies outside full scale: clipping is a degradation here,
         never an accident of storage.
     """
-    path = Path(path)
     peak = np.max(np.abs(audio), initial=0.0)
     if not peak <= 1.0:
-        raise ValueError(f"{path.name}: peak {peak:.3g} cannot be stored; 16-bit PCM holds ±1.")
-    content = io.BytesIO()  # libsndfile does not say why it could not write: a full disk, say
+        raise ValueError(f"peak {peak:.3g} cannot be stored; 16-bit PCM holds ±1.")
+    content = io.BytesIO()
     sf.write(content, audio, SAMPLE_RATE, subtype="PCM_16", format="WAV")
-    with atomic(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+    return content.getvalue()
+
+
+def write_wav(path, audio):
+    """Write a clip as 16-bit PCM WAV, whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        See `wav_bytes`; names the file.
+    """
+    path = Path(path)
+    try:
+        content = wav_bytes(audio)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+    with atomic(path) as temporary:  # libsndfile itself would not say that the disk is full
+        temporary.write_bytes(content)
 
 
 def read_wav(path):
-    """Read a clip written by `write_wav` as float32, shape (n,).
+    """Read a clip written by `write_wav`, a path or a file, as float32, shape (n,).
 
     Raises
     ------

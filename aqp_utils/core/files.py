@@ -23,7 +23,8 @@ def atomic(path):
     Raises
     ------
     OSError
-        If the disk is full, naming the file, what is free and what had been written.
+        If the disk is full, naming the file, what is free and what had been written; if the file
+        would be larger than the process may write.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -36,6 +37,9 @@ def atomic(path):
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(path, temporary, error) from error
+        if error.errno == errno.EFBIG:
+            why = "the file would be larger than this process may write (ulimit -f)"
+            raise OSError(error.errno, why, str(path)) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)

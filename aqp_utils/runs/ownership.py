@@ -60,19 +60,25 @@ def check_folders(out, names):
                 raise _foreign(out, f"{folder} is no folder")
             files = _files(folder)
             if files and not _is_ours(folder):
-                raise _foreign(out, f"{folder} was not made by a run: it holds {_some(files)}")
+                raise _foreign(out, f"{folder} was not made by a run: it holds {some(files)}")
 
 
-def check_copies(paths):
+def check_copies(paths, recorded=()):
     """Check that nothing but executed notebooks of a run lies at `paths`.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+    recorded : collection of str
+        Names of those that a run is known to have written.
 
     Raises
     ------
     RunError
         Naming the first file that a run did not write.
     """
-    for path in paths:
-        if (path.is_symlink() or path.exists()) and not _is_executed(path):
+    for path in [path for path in paths if path.name not in recorded]:
+        if (path.is_symlink() or path.exists()) and not is_executed(path):
             raise _foreign(path.parent.parent, f"{path} is no executed notebook of a run")
 
 
@@ -94,7 +100,7 @@ def check_stage(folder, outputs):
     foreign = [name for name in _files(folder) if name not in known and not _is_work(name)]
     if foreign:
         raise RunError(
-            f"{folder} is made again, which would remove files that no run wrote, {_some(foreign)}",
+            f"{folder} is made again, which would remove files that no run wrote, {some(foreign)}",
             "move them out of there first.",
         )
 
@@ -184,7 +190,7 @@ def _is_ours(folder):
     return manifest.is_file() and all(word in manifest.read_bytes() for word in _OURS)
 
 
-def _is_executed(path):
+def is_executed(path):
     """Whether the notebook at `path` says of itself that a run of the series wrote it."""
     try:
         about = json.loads(path.read_text(encoding="utf-8"))["metadata"]["papermill"]
@@ -212,7 +218,8 @@ def _files(folder):
     return sorted(names)
 
 
-def _some(names):
+def some(names):
+    """The first few of many names, and how many more there are."""
     first = ", ".join(shown(name) for name in names[:_NAMED])
     more = len(names) - _NAMED
     return f"{first} and {more} more" if more > 0 else first
