@@ -52,14 +52,14 @@ def notebook(folder, *cells):
 def test_a_notebook_depends_on_its_cells_and_on_nothing_it_does_not_import(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(code, "_unchanged_sha256", lambda path, *_: seen.append(path) or "0")
-    notebook(tmp_path, "from aqp_utils.core.audio import SAMPLE_RATE")
+    notebook(tmp_path, "from aqp_utils.core.scale import CLASSES")
     first = code.code_sha256("01_clean", tmp_path)
     assert {path.relative_to(PACKAGE).as_posix() for path in seen} == {
         "__init__.py",
         "core/__init__.py",
-        "core/audio.py",
+        "core/scale.py",
     }
-    notebook(tmp_path, "from aqp_utils.core.audio import SAMPLE_RATE", "1 + 1")
+    notebook(tmp_path, "from aqp_utils.core.scale import CLASSES", "1 + 1")
     assert code.code_sha256("01_clean", tmp_path) != first
 
 

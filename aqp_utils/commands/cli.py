@@ -16,6 +16,7 @@ COMMANDS = {
     "compare": ("aqp_utils.commands.compare", "compare runs, paired by source"),
     "predict": ("aqp_utils.commands.predict", "score recordings: class, score, interval"),
     "evaluate": ("aqp_utils.commands.evaluate", "measure agreement with labelled recordings"),
+    "verify": ("aqp_utils.commands.verify", "check every file of a run folder"),
     "encoders": ("aqp_utils.commands.encoders", "list the encoders that can be used here"),
 }
 

@@ -4,16 +4,24 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-from aqp_utils.core.files import atomic
+from filelock import FileLock, Timeout
+
+from aqp_utils.commands.copies import first_line, last_state, publish
 from aqp_utils.core.package import PACKAGE
+from aqp_utils.runs import executed
 from aqp_utils.runs.lock import HELD_FOR, RunError
 
 KERNEL = "aqp-batch"
 _START_TIMEOUT_S = 180
+_PREFIX = "aqp-jupyter-"  # of temporary folders
+_IN_USE = "in_use"  # lock in such a folder
+_LONG_AGO_S = 86_400.0
 
 # What the kernel's process writes besides its cells' output (warnings of its own, tracebacks when
 # it is interrupted) goes to a log and not between the lines of the run.
@@ -44,7 +52,8 @@ def private_kernel(out):
     Path
         Log of what the kernels' processes say of themselves.
     """
-    with tempfile.TemporaryDirectory(prefix="aqp-jupyter-") as folder:
+    _remove_leftovers()
+    with _own_folder() as folder:
         spec = Path(folder) / "kernels" / KERNEL
         spec.mkdir(parents=True)
         (spec / "kernel.json").write_text(json.dumps(_kernel_spec(folder, out)), encoding="utf-8")
@@ -61,8 +70,44 @@ def private_kernel(out):
                     os.environ[name] = value
 
 
+@contextlib.contextmanager
+def _own_folder():
+    """A temporary folder that other runs can tell to be in use: its lock is held."""
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
+        lock = FileLock(Path(folder) / f"{_IN_USE}.new", timeout=0)
+        lock.acquire()
+        os.rename(lock.lock_file, Path(folder) / _IN_USE)  # never there without being held
+        try:
+            yield folder
+        finally:
+            lock.release()
+
+
+def _remove_leftovers():
+    """Remove the folders of runs that were killed: those that nobody holds."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError, Timeout):
+            if folder.is_symlink() or not os.access(folder, os.W_OK):
+                continue
+            if (folder / _IN_USE).is_file():
+                with FileLock(folder / _IN_USE, timeout=0):
+                    shutil.rmtree(folder, ignore_errors=True)
+            elif time.time() - folder.stat().st_mtime > _LONG_AGO_S:  # of an earlier version
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def _kernel_spec(folder, out):
     search_path = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {
+        HELD_FOR: str(Path(out).resolve()),
+        "IPYTHONDIR": str(Path(folder) / "ipython"),
+        # Named, so that an Agg in the user's shell does not cost the pictures.
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": os.pathsep.join(search_path),
+        "TQDM_MININTERVAL": "0.5",
+    }
     return {
         "argv": [
             *(sys.executable, "-c", _LAUNCHER.format(log=str(Path(folder) / "kernel.log"))),
@@ -70,16 +115,8 @@ def _kernel_spec(folder, out):
         ],
         "display_name": "aqp",
         "language": "python",
-        "env": {
-            HELD_FOR: str(Path(out).resolve()),
-            "IPYTHONDIR": str(Path(folder) / "ipython"),
-            # Named, so that an Agg in the user's shell does not cost the pictures.
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-            "PYTHONHASHSEED": "0",
-            "PYTHONPATH": os.pathsep.join(search_path),
-            "TQDM_MININTERVAL": "0.5",
-        },
+        # Jupyter would put variables of its own environment where a name says $HOME.
+        "env": {name: value.replace("$", "$$") for name, value in environment.items()},
     }
 
 
@@ -107,16 +144,18 @@ def execute(notebook, copy, values, root, stream, log):
     from nbclient.exceptions import DeadKernelError
 
     failed = copy.with_suffix(".failed.ipynb")
-    partial = copy.with_name(f".{copy.name}")
-    for path in (copy, failed, partial):
-        path.unlink(missing_ok=True)
+    partial = log.with_name(copy.name)  # in a folder of our own
+    for path in (copy, failed):
+        aside = executed.make_room(copy.parents[1], path)
+        if aside:
+            print(f"changed since a run wrote it: set aside as {aside}", file=stream, flush=True)
     copy.parent.mkdir(exist_ok=True)
     logging.getLogger("papermill").addHandler(logging.NullHandler())  # errors are raised, below
     stdout, stderr = Relay(stream), Relay(stream)
     try:
         papermill.execute_notebook(
-            notebook,
-            partial,
+            _literally(notebook),
+            _literally(partial),
             parameters=values,
             kernel_name=KERNEL,
             language="python",
@@ -126,14 +165,14 @@ def execute(notebook, copy, values, root, stream, log):
             stderr_file=stderr,
             start_timeout=_START_TIMEOUT_S,
         )
-        _publish(partial, copy, notebook)
+        publish(partial, copy, notebook, root)
     except papermill.PapermillExecutionError as error:
-        _publish(partial, failed, notebook)
-        where = f"cell In [{error.exec_count}] ({_first_line(error.source)})"
+        publish(partial, failed, notebook, root)
+        where = f"cell In [{error.exec_count}] ({first_line(error.source)})"
         what = f"{error.ename}: {error.evalue}".strip()
         raise NotebookError(_stopped(notebook, where, what, failed)) from None
     except (DeadKernelError, RuntimeError) as error:
-        where = _publish(partial, failed, notebook) if partial.is_file() else "its first cell"
+        where = publish(partial, failed, notebook, root) if partial.is_file() else "its first cell"
         what = f"{str(error).rstrip('.')}; {_last_words(log)}"
         if isinstance(error, DeadKernelError):
             what = "the kernel died; most often the memory was not enough"
@@ -144,6 +183,11 @@ def execute(notebook, copy, values, root, stream, log):
         partial.unlink(missing_ok=True)
 
 
+def _literally(path):
+    """A path that papermill, which fills in {NAME} of its parameters, leaves as it is."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
 def _stopped(notebook, where, what, failed):
     message = f"{notebook.stem} stopped in {where}: {what}"
     return f"{message}\n  partial copy: {failed}" if failed.is_file() else message
@@ -152,58 +196,6 @@ def _stopped(notebook, where, what, failed):
 def _last_words(log):
     lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
     return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-
-
-def _first_line(source):
-    lines = [line.strip() for line in source.splitlines()]
-    code = [line for line in lines if line and not line.startswith("#")]
-    return (code or [""])[0]
-
-
-def _publish(partial, target, notebook):
-    """Write a tidy copy of `partial` to `target`; return the last cell begun, in words."""
-    import nbformat
-
-    book = nbformat.read(partial, as_version=4)
-    where = _last_begun(book)
-    book.metadata.pop("widgets", None)
-    about = book.metadata.get("papermill", {})
-    about |= {"input_path": f"notebooks/{notebook.name}", "output_path": target.name}
-    for cell in book.cells:
-        for timing in ("papermill", "execution", "ExecuteTime"):
-            cell.metadata.pop(timing, None)
-        if cell.cell_type == "code":
-            cell.outputs = _merged_streams(cell.outputs)
-    with atomic(target) as temporary:
-        nbformat.write(book, temporary)
-    return where
-
-
-def _last_begun(book):
-    code = [cell for cell in book.cells if cell.cell_type == "code"]
-    times = [cell.metadata.get("papermill", {}).get("start_time") for cell in code]
-    last = max((i for i, time in enumerate(times) if time), default=0)
-    return f"cell In [{last + 1}] ({_first_line(code[last].source)})" if code else "its first cell"
-
-
-def _merged_streams(outputs):
-    """Join neighbouring pieces of one stream; of a progress bar keep the last state only."""
-    merged = []
-    for output in outputs:
-        last = merged[-1] if merged else None
-        if last and output.output_type == "stream" == last.output_type and output.name == last.name:
-            last.text += output.text
-        else:
-            merged.append(output)
-    for output in merged:
-        if output.output_type == "stream":
-            output.text = "\n".join(_last_state(line) for line in output.text.split("\n"))
-    return merged
-
-
-def _last_state(line):
-    states = [state for state in line.split("\r") if state.strip()]
-    return states[-1] if states else ""
 
 
 class Relay:
@@ -226,10 +218,10 @@ class Relay:
             self._show(line, "\n")
         if self._live and "\r" in self._line:
             self._show(self._line, "")
-            self._line = "\r" + _last_state(self._line)
+            self._line = "\r" + last_state(self._line)
 
     def _show(self, line, end):
-        state = _last_state(line)
+        state = last_state(line)
         if state:
             start = "\r\x1b[K" if self._live else ""  # over a bar that is in the way
             self._stream.write(f"{start}{self.INDENT}{state}{end}")

@@ -6,18 +6,26 @@ import json
 import shutil
 import sys
 import time
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from aqp_utils.commands import execution
+from aqp_utils.commands import execution, space
 from aqp_utils.core.files import ensure_writable
-from aqp_utils.core.text import interval_text
+from aqp_utils.core.text import interval_text, shown
 from aqp_utils.encoders import catalog
-from aqp_utils.runs import parameters
+from aqp_utils.runs import executed, ownership, parameters
 from aqp_utils.runs.hashes import FileHashes
 from aqp_utils.runs.lock import RunError, RunLock
 from aqp_utils.runs.notebooks import FIELD, STUDY, declared_parameters, find_root, notebook_path
-from aqp_utils.runs.stage import check_values, differences, read_manifest, reason_to_make, verify
+from aqp_utils.runs.stage import (
+    check_foreign,
+    check_values,
+    differences,
+    read_manifest,
+    reason_to_make,
+    verify,
+)
 
 COPIES = "notebooks"  # folder of the executed copies in a run
 
@@ -65,11 +73,12 @@ def run(preset="default", given=None, out=None, start=None, root=None, stream=No
     Raises
     ------
     ValueError
-        If a parameter is unknown or not allowed; nothing has been touched then.
+        If a parameter is unknown or not allowed, or `out` is empty; nothing has been touched then.
     OSError
         If the run folder cannot be written or the disk is too small.
     RunError
-        If another run works there, or what `start` needs is not there.
+        If another run works there, what `start` needs is not there, or the run folder is, holds
+        or lies in the repository's code, or holds what no run wrote.
     execution.NotebookError
         If a notebook stops.
     """
@@ -80,8 +89,12 @@ def run(preset="default", given=None, out=None, start=None, root=None, stream=No
     tasks = plan(root, out, values, FIELD if preset == "field" else STUDY)
     first = _start_index(tasks, start)
     check_possible(tasks)
+    ownership.check_place(out, root)
+    ownership.check_folders(out, [task.folder for task in tasks])
+    copies = [out / COPIES / task.notebook.name for task in tasks]
+    ownership.check_copies(copies, _recorded_copies(out, stream))
     ensure_writable(out)
-    ensure_space(out, tasks)
+    ensure_space(out, [task.folder for task in tasks], _all_values(tasks))
     lock = RunLock(out)
     lock.acquire("a run of the series")
     hashes = FileHashes(out)
@@ -112,8 +125,8 @@ def plan(root, out, values, notebooks=STUDY):
     ValueError
         If a value is not allowed, or no notebook declares a parameter that was given.
     """
-    shown = out.relative_to(root) if out.is_relative_to(root) else out
-    batch = {**values, "OUT": shown.as_posix(), "INTERACTIVE": False}
+    place = out.relative_to(root) if out.is_relative_to(root) else out
+    batch = {**values, "OUT": place.as_posix(), "INTERACTIVE": False}
     tasks, reads = [], None
     for folder in notebooks:
         notebook = notebook_path(folder, root)
@@ -146,20 +159,24 @@ def check_possible(tasks):
         raise ValueError(f"{what} needs the package pesq: pip install pesq (it compiles C code).")
 
 
-def ensure_space(out, tasks):
-    """Raise OSError if the disk of `out` cannot hold what a run makes, by a rough estimate."""
-    values = {n: p.default for n, p in parameters.PARAMETERS.items()} | _all_values(tasks)
-    clip_bytes = values["DURATION_S"] * 16_000 * 2
-    if "field" in [task.folder for task in tasks]:
-        needed = 5 * values["N_SOURCES"] * clip_bytes + 600e6  # each clean and damaged four times
-    else:
-        sources = values["N_PER_CONDITION"] * len(values["DEGRADATIONS"])
-        degraded = sources * len(values["SEVERITIES"])
-        layers_bytes = 2 * 13 * 768 * 4  # all layers of the embedding, twice while being collected
-        needed = (sources + degraded) * clip_bytes + degraded * layers_bytes + 60e6
+def ensure_space(out, folders, values, what="this run"):
+    """Raise OSError if the disk of `out` cannot hold what stages write, by a rough estimate.
+
+    Parameters
+    ----------
+    out : Path
+    folders : sequence of str
+        The stages.
+    values : dict
+        Parameters by name; what is not named has its default.
+    what : str
+        Begins the sentence.
+    """
+    values = {name: p.default for name, p in parameters.PARAMETERS.items()} | values
+    bytes_needed = sum(space.needed(folder, values) for folder in folders)
     free = shutil.disk_usage(out).free
-    if free < needed:
-        sentence = f"this run needs about {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free"
+    if free < bytes_needed:
+        sentence = f"{what} needs about {bytes_needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free"
         raise OSError(errno.ENOSPC, sentence, str(out))
 
 
@@ -183,9 +200,24 @@ def headline(path):
 
 def _run_folder(root, out, values):
     """`out` is relative to where the user is, the parameter OUT to the repository."""
-    if out is not None:
-        return Path(out).expanduser().resolve()
-    return (root / values.get("OUT", parameters.PARAMETERS["OUT"].default)).resolve()
+    given = values.get("OUT", parameters.PARAMETERS["OUT"].default) if out is None else str(out)
+    if not given.strip():
+        raise ValueError("--out is empty: name a folder for the run.")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in given):
+        raise ValueError(
+            f"{shown(given)}: the name of a run folder may hold no control characters."
+        )
+    return (root / given if out is None else Path(given).expanduser()).resolve()
+
+
+def _recorded_copies(out, stream):
+    """Names of the executed copies that a run recorded; a damaged record is set aside."""
+    try:
+        return executed.read(out)
+    except RunError as error:
+        aside = ownership.set_aside(out / executed.FILE, out)
+        print(f"{error.problem}: set aside as {aside}", file=stream, flush=True)
+        return {}
 
 
 def _absolute_encoder(values):
@@ -233,19 +265,44 @@ def _run_tasks(root, out, tasks, forced_from, stream):
             if reason is None:
                 print(tally, "unchanged, kept", file=stream, flush=True)
                 continue
+            check_foreign(out, task.folder)
+            ensure_space(out, [task.folder], _all_values(tasks), task.name)
             print(tally, f"running ({reason})", file=stream, flush=True)
             began = time.monotonic()
-            copy = out / COPIES / task.notebook.name
-            execution.execute(task.notebook, copy, task.injected, root, stream, log)
-            _check_recorded(out, task)
+            try:
+                _make(root, out, task, stream, log)
+            except (OSError, execution.NotebookError) as error:
+                raise _explained(error, out, task, _all_values(tasks)) from error
             print(tally, f"done in {time.monotonic() - began:.1f} s", file=stream, flush=True)
+
+
+def _make(root, out, task, stream, log):
+    """Execute one notebook and record its copy."""
+    copy = out / COPIES / task.notebook.name
+    execution.execute(task.notebook, copy, task.injected, root, stream, log)
+    _check_recorded(out, task)
+    executed.record(out, copy, task.folder)
+
+
+def _explained(error, out, task, values):
+    """An error that a full disk caused says where and what for; any other is as it was."""
+    why = space.why_full(error)
+    if why is None:
+        return error
+    values = {name: p.default for name, p in parameters.PARAMETERS.items()} | values
+    text = space.sentence(task.name, why, out, space.needed(task.folder, values))
+    return execution.NotebookError(text)
 
 
 def _reason_to_make(root, out, task):
     """Why the notebook has to run, None if all is right and its executed copy is there."""
     reason = reason_to_make(out, task.folder, task.reads, task.values, root)
-    has_copy = (out / COPIES / task.notebook.name).is_file()
-    return reason if reason or has_copy else "no executed copy"
+    copy = out / COPIES / task.notebook.name
+    if reason is None and not copy.is_file():
+        return "no executed copy"
+    if reason is None and executed.is_changed(out, copy):
+        return "its executed copy was changed since it was made"
+    return reason
 
 
 def _check_recorded(out, task):

@@ -3,11 +3,13 @@
 A clip is a mono float array, shape (n,), full scale 1.0, at `SAMPLE_RATE`.
 """
 
-import os
+import io
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+
+from aqp_utils.core.files import atomic
 
 SAMPLE_RATE = 16_000  # Hz; what Wav2Vec2 and P.862.2 expect
 ACTIVE_LEVEL_DBFS = -26.0  # level of the active part of a clean clip (ITU-T P.56 practice)
@@ -53,8 +55,8 @@ def level_of_training(audio):
     return set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
 
 
-def write_wav(path, audio):
-    """Write a clip as 16-bit PCM WAV, whole or not at all.
+def wav_bytes(audio):
+    """A clip as the bytes of a 16-bit PCM WAV file.
 
     Raises
     ------
@@ -62,17 +64,33 @@ def write_wav(path, audio):
         If a sample is not finite or lies outside full scale: clipping is a degradation here,
         never an accident of storage.
     """
-    path = Path(path)
     peak = np.max(np.abs(audio), initial=0.0)
     if not peak <= 1.0:
-        raise ValueError(f"{path.name}: peak {peak:.3g} cannot be stored; 16-bit PCM holds ±1.")
-    temporary = path.with_name(f".{path.name}.part")
-    sf.write(temporary, audio, SAMPLE_RATE, subtype="PCM_16", format="WAV")
-    os.replace(temporary, path)
+        raise ValueError(f"peak {peak:.3g} cannot be stored; 16-bit PCM holds ±1.")
+    content = io.BytesIO()
+    sf.write(content, audio, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    return content.getvalue()
+
+
+def write_wav(path, audio):
+    """Write a clip as 16-bit PCM WAV, whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        See `wav_bytes`; names the file.
+    """
+    path = Path(path)
+    try:
+        content = wav_bytes(audio)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+    with atomic(path) as temporary:  # libsndfile itself would not say that the disk is full
+        temporary.write_bytes(content)
 
 
 def read_wav(path):
-    """Read a clip written by `write_wav` as float32, shape (n,).
+    """Read a clip written by `write_wav`, a path or a file, as float32, shape (n,).
 
     Raises
     ------

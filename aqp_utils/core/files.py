@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from aqp_utils.core import journal
+
 
 @contextlib.contextmanager
 def atomic(path):
@@ -21,7 +23,8 @@ def atomic(path):
     Raises
     ------
     OSError
-        If the disk is full, naming the file, what is free and what had been written.
+        If the disk is full, naming the file, what is free and what had been written; if the file
+        would be larger than the process may write.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -29,10 +32,14 @@ def atomic(path):
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
+        journal.enter(path)
         os.replace(temporary, path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(path, temporary, error) from error
+        if error.errno == errno.EFBIG:
+            why = "the file would be larger than this process may write (ulimit -f)"
+            raise OSError(error.errno, why, str(path)) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -117,11 +117,8 @@ def make_degraded(folder, plan, label, seed, gaps=True):
     rows = []
     for row in tqdm(plan.to_dict("records"), desc="degraded clips", unit="clip"):
         kind, severity = row["kind"], row["severity"]
-        rng = stream_of(seed, row)
-        ends = labels.severity_range(kind, severity, gaps)
-        parameter = sample_parameter(kind, severity, rng, ends)
         clean = read_wav(folder / row["clean_file"]).astype(np.float64)
-        degraded = degrade(clean, kind, parameter, rng)
+        degraded, parameter = degraded_clip(row, clean, seed, gaps)
         write_wav(folder / row["file"], degraded)
         rows.append(
             dict(
@@ -132,6 +129,31 @@ def make_degraded(folder, plan, label, seed, gaps=True):
             )
         )
     return pd.DataFrame(rows)
+
+
+def degraded_clip(row, clean, seed, gaps=True):
+    """One degraded clip of a plan.
+
+    Parameters
+    ----------
+    row : mapping
+        source, kind and severity.
+    clean : ndarray of float64, shape (n,)
+    seed : int
+    gaps : bool
+        As in `make_degraded`.
+
+    Returns
+    -------
+    degraded : ndarray of float64, shape (n,)
+    parameter : float
+        What was drawn for it.
+    """
+    kind, severity = row["kind"], row["severity"]
+    rng = stream_of(seed, row)
+    ends = labels.severity_range(kind, severity, gaps)
+    parameter = sample_parameter(kind, severity, rng, ends)
+    return degrade(clean, kind, parameter, rng), parameter
 
 
 def _labels(label, clean, degraded, kind, parameter, severity):

@@ -68,14 +68,18 @@ def extract_one(path, feature_set):
     ValueError
         If the file is no clip, or its audio cannot be described; names the file.
     """
-    function = lookup(feature_set)[1]
     audio = read_wav(path)
     try:
-        # One thread each: the number of threads can change the last bits of a matrix product.
-        with _threads().limit(limits=1):
-            return function(audio)
+        return describe(audio, feature_set)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def describe(audio, feature_set):
+    """Features of a clip, float32 of shape (n,), as float64 of shape (19,)."""
+    # One thread: the number of threads can change the last bits of a matrix product.
+    with _threads().limit(limits=1):
+        return lookup(feature_set)[1](audio)
 
 
 def extract(files, feature_set, n_jobs=-1, progress=True):

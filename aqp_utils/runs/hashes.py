@@ -27,7 +27,7 @@ class FileHashes:
 
     def __init__(self, out, handed_on=False):
         self._out = Path(out)
-        self._file = self._out / ".hashes.json"
+        self._file = self._out / ".aqp-hashes.json"
         self._handed_on = handed_on
         self._known = {}
 

@@ -13,6 +13,7 @@ from aqp_utils.core.files import write_json
 
 # Set by the series for its notebooks: the run folder that it has locked on their behalf.
 HELD_FOR = "AQP_LOCK_HELD_FOR"
+_LOCK = ".aqp-lock"  # a name that nobody else gives: the lock is opened for writing
 
 
 class RunError(RuntimeError):
@@ -42,8 +43,8 @@ class RunLock:
 
     def __init__(self, out):
         self.out = Path(out).resolve()
-        self._lock = FileLock(self.out / ".lock", timeout=0, is_singleton=True)
-        self._holder = self.out / ".lock.json"
+        self._lock = FileLock(self.out / _LOCK, timeout=0, is_singleton=True)
+        self._holder = self.out / f"{_LOCK}.json"
         self._taken = False
 
     def acquire(self, what):
@@ -74,8 +75,8 @@ class RunLock:
         if self._taken:
             self._taken = False
             self._holder.unlink(missing_ok=True)
-            if [path.name for path in self.out.iterdir()] == [".lock"]:
-                (self.out / ".lock").unlink()
+            if [path.name for path in self.out.iterdir()] == [_LOCK]:
+                (self.out / _LOCK).unlink()
             self._lock.release(force=True)
             with contextlib.suppress(OSError):  # it is not empty
                 self.out.rmdir()

@@ -7,19 +7,18 @@ A stage owns one folder of the run. `Stage.begin` checks what it reads, `Stage.f
 import datetime
 import hashlib
 import json
-import shutil
 import time
 from pathlib import Path
 
+from aqp_utils.core import journal
 from aqp_utils.core.files import ensure_writable, write_json
-from aqp_utils.runs import environment, parameters
+from aqp_utils.core.text import shown
+from aqp_utils.runs import environment, ownership, parameters
 from aqp_utils.runs.code import code_sha256
 from aqp_utils.runs.hashes import FileHashes
 from aqp_utils.runs.lock import RunError, RunLock, lent
-from aqp_utils.runs.notebooks import NOTEBOOKS
-
-MANIFEST = "manifest.json"
-CHECKPOINTS = "checkpoints"  # resumable work inside a stage's folder; no output of it
+from aqp_utils.runs.notebooks import NOTEBOOKS, find_root
+from aqp_utils.runs.ownership import CHECKPOINTS, MANIFEST
 
 _FIELDS = {
     "stage": str,
@@ -82,13 +81,15 @@ class Stage:
             If a parameter is unknown or out of range.
         RunError
             If another run works in `out`, or the stage before is missing, unfinished, changed
-            since, or made with other settings.
+            since, or made with other settings; if `out` holds the repository, or the folder of
+            this stage holds files that no run wrote.
         OSError
             If `out` cannot be written.
         """
         if name not in NOTEBOOKS:
             raise ValueError(f"{name}: a stage is one of {', '.join(NOTEBOOKS)}.")
         values = check_values(parameters or {})
+        ownership.check_place(out, find_root())
         ensure_writable(out)
         stage = cls(name, out, reads, values)
         stage._lock.acquire(f"the notebook {NOTEBOOKS[name]}")
@@ -97,6 +98,7 @@ class Stage:
                 with stage._hashes as hashes:
                     stage.upstream = verify(out, reads, hashes)
                 check_agreement(out, reads, values, stage.upstream)
+            check_foreign(out, name)
             stage._empty_folder()
         except BaseException:
             stage._lock.release()
@@ -107,8 +109,8 @@ class Stage:
         """Record what was made in `manifest.json`, free the run folder and return the record."""
         with self._hashes as hashes:
             outputs = {
-                path.relative_to(self.folder).as_posix(): hashes.sha256(path)
-                for path in self._outputs()
+                name: hashes.sha256(self.folder / name)
+                for name in ownership.outputs_in(self.folder)
             }
         record = {
             "stage": self.name,
@@ -126,24 +128,36 @@ class Stage:
         record["wall_time_s"] = round(time.monotonic() - self._began, 3)
         record["peak_memory_mb"] = round(environment.peak_memory_mb())
         write_json(self.folder / MANIFEST, record)
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        ownership.remove_checkpoints(self.folder)
+        journal.close(self.folder)
         self._lock.release()
         return record
 
     def _empty_folder(self):
         """Remove the manifest first: from then on the folder counts as unfinished."""
+        ours, aside = ownership.set_others_aside(self.folder)
+        for path in aside:
+            print(f"not written by this run, or changed since: set aside as {shown(path)}")
+        journal.begin(self.folder, ours)
         (self.folder / MANIFEST).unlink(missing_ok=True)
         self.folder.mkdir(exist_ok=True)
-        for path in self.folder.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                if path.name != CHECKPOINTS:
-                    shutil.rmtree(path)
-            else:
-                path.unlink()
+        ownership.remove(self.folder, ours)
 
-    def _outputs(self):
-        files = (path for path in self.folder.rglob("*") if path.is_file())
-        return sorted(p for p in files if not p.is_relative_to(self.checkpoints))
+
+def check_foreign(out, name):
+    """Check that the stage `name` can be made in `out` without removing what no run wrote.
+
+    Raises
+    ------
+    RunError
+        Naming the files in its folder that are in the way.
+    """
+    ownership.check_folders(out, [name])
+    try:
+        record = read_manifest(out, name)
+    except RunError:
+        return  # unfinished or damaged: what is not known is set aside
+    ownership.check_stage(Path(out) / name, record["outputs"])
 
 
 def check_values(values):

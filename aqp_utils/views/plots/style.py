@@ -14,6 +14,7 @@ from IPython.display import display
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from aqp_utils.core import scale
+from aqp_utils.core.files import atomic
 from aqp_utils.degradations.degrade import KINDS
 
 PALETTE = sns.color_palette("colorblind")
@@ -57,7 +58,8 @@ def save(fig, folder, name):
     """Save a figure as `folder`/figures/`name`.png at 150 dpi."""
     path = Path(folder) / "figures" / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(path, dpi=150, metadata={"Software": None})
+    with atomic(path) as temporary:
+        fig.savefig(temporary, dpi=150, format="png", metadata={"Software": None})
 
 
 def show(fig, folder, name):
