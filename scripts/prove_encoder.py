@@ -37,6 +37,7 @@ from aqp_utils.data.labels import pseudo_pesq  # noqa: E402
 from aqp_utils.data.split import grouped_folds  # noqa: E402
 from aqp_utils.degradations.degrade import KINDS, degrade, sample_parameter  # noqa: E402
 from aqp_utils.encoders.catalog import EMBEDDED_FOLDER  # noqa: E402
+from aqp_utils.encoders.embedded import CARD, write_card  # noqa: E402
 from aqp_utils.encoders.wav2vec2 import load_encoder  # noqa: E402
 from aqp_utils.evaluation import counted  # noqa: E402
 from aqp_utils.evaluation.bootstrap import difference_interval  # noqa: E402
@@ -244,7 +245,7 @@ def time_side_by_side():
     from aqp_utils.commands.encoders import measure_speed
     from aqp_utils.encoders.wav2vec2 import Encoder
 
-    base = Encoder(Wav2Vec2Model(Wav2Vec2Config()), "base", "", "", 6, "mean", "cpu")
+    base = Encoder(Wav2Vec2Model(Wav2Vec2Config()), "base", "", ("", None), 6, "mean", "cpu")
     embedded = load_encoder("embedded", device="cpu", verbose=False)
     turns = [(measure_speed(embedded), measure_speed(base)) for _ in range(3)]
     return {
@@ -265,8 +266,8 @@ def main(work, only):
     for family, n_sources in studies:
         more_rows, more_gains = prove(work, family, n_sources, layer, small=n_sources == 100)
         rows, gains = rows + more_rows, gains + more_gains
-    card = json.loads((EMBEDDED_FOLDER / "card.json").read_text())
-    write_json(EMBEDDED_FOLDER / "card.json", card | {"default_layer": layer})
+    card = json.loads((EMBEDDED_FOLDER / CARD).read_text()) | {"default_layer": layer}
+    write_card(EMBEDDED_FOLDER, card)
     proof = {
         "weights_sha256": card["weights_sha256"],
         "protocol": f"{N_FOLDS} folds grouped by source and stratified by kind; sd over folds; "
@@ -280,6 +281,7 @@ def main(work, only):
         "processors": os.cpu_count(),
     }
     write_json(EMBEDDED_FOLDER / "proof.json", proof)
+    write_card(EMBEDDED_FOLDER, card)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from aqp_utils.core.files import write_json  # noqa: E402
+from aqp_utils.model.saved import add_documents  # noqa: E402
 from aqp_utils.predict import shipped  # noqa: E402
 from aqp_utils.predict.predictor import Predictor  # noqa: E402
 from aqp_utils.runs.stage import read_manifest  # noqa: E402
@@ -40,6 +41,7 @@ def ship(run, version):
         made = {key: manifest[key] for key in ("git_commit", "finished", "parameters")}
         write_json(new / shipped.CARD, {"version": version} | card | {"made": made})
         golden = write_golden(Predictor.load(new, device="cpu"), version)
+        add_documents(new, shipped.DOCUMENTS)
         size_mb = sum(path.stat().st_size for path in new.rglob("*") if path.is_file()) / 1e6
         if size_mb > LARGEST_MB:
             raise SystemExit(f"{size_mb:.1f} MB; the shipped predictor takes {LARGEST_MB} at most.")

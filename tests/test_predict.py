@@ -13,6 +13,7 @@ import soundfile as sf
 from tiny_predictor import RATE, save_predictor, voice_like
 
 from aqp_utils.commands import predict
+from aqp_utils.core.sealed import write_sealed
 from aqp_utils.features.sets import FEATURE_SETS
 from aqp_utils.model.conformal import interval, residual_quantiles, widening
 from aqp_utils.predict import familiarity, shipped
@@ -281,7 +282,7 @@ def test_another_encoder_than_in_training_is_refused(tmp_path, folder):
     copy = shutil.copytree(folder, tmp_path / "model")
     about = json.loads((copy / "model.json").read_text())
     about["encoder"]["weights_sha256"] = "0" * 64
-    (copy / "model.json").write_text(json.dumps(about))
+    write_sealed(copy / "model.json", about)
     with pytest.raises(ValueError, match="trained with the encoder .* weights 000000000000; here"):
         Predictor.load(copy, device="cpu")
 
@@ -290,7 +291,7 @@ def test_a_model_that_names_no_encoder_is_refused(tmp_path, folder):
     copy = shutil.copytree(folder, tmp_path / "model")
     about = json.loads((copy / "model.json").read_text())
     del about["encoder"]
-    (copy / "model.json").write_text(json.dumps(about))
+    write_sealed(copy / "model.json", about)
     with pytest.raises(ValueError, match="does not say its encoder"):
         Predictor.load(copy, device="cpu")
 

@@ -5,6 +5,7 @@ import difflib
 import importlib
 import signal
 import sys
+import warnings
 
 from aqp_utils import __version__
 
@@ -58,8 +59,18 @@ def _run(name, rest):
     module.add_arguments(parser)
     arguments = parser.parse_args(rest)
     from aqp_utils.commands.execution import NotebookError
+    from aqp_utils.core.sealed import NotSealed
     from aqp_utils.runs.lock import RunError
 
+    as_python_does = warnings.showwarning
+
+    def show(message, category, *where):
+        if issubclass(category, NotSealed):
+            _complain(message)
+        else:
+            as_python_does(message, category, *where)
+
+    warnings.showwarning = show
     try:
         return module.run(arguments)
     except NotebookError as error:

@@ -73,11 +73,16 @@ def write_json(path, value):
     ValueError
         If a number is NaN or infinite, which JSON cannot hold.
     """
+    write_text(path, json_text(path, value))
+
+
+def json_text(path, value):
+    """The text that `write_json` writes to `path`."""
     try:
         text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
     except ValueError as error:
         raise ValueError(f"{path}: a number is NaN or infinite, which JSON cannot hold.") from error
-    write_text(path, text + "\n")
+    return text + "\n"
 
 
 def _plain(value):

@@ -11,7 +11,11 @@ import safetensors.torch
 import torch
 from torchaudio.models import wav2vec2_model
 
+from aqp_utils.core.sealed import SEAL, changed_file, hashes, is_whole, write_sealed
 from aqp_utils.encoders.catalog import EncoderError
+
+CARD = "card.json"
+DOCUMENTS = ("config.json", "history.csv", "proof.json")  # beside card and weights
 
 # Three wide convolutions instead of seven narrow ones: 40 ms per frame (25 Hz) and a sixteenth of
 # wav2vec2-base's work. Layer norm in the convolutions ignores what was padded (group norm does
@@ -84,19 +88,44 @@ def load_model(weights, sha256):
     Raises
     ------
     EncoderError
-        If the weights, whose digest is `sha256`, are not those of the card beside them.
+        If the weights, whose digest is `sha256`, are not those of the card beside them, or the card
+        or a document that it names was changed.
     """
-    card = json.loads((weights.folder / "card.json").read_text())
+    card = _read_card(weights.folder / CARD)
     if card["weights_sha256"] != sha256:
         raise EncoderError(
             f"ENCODER embedded: {weights.files[0]} was changed (sha256 {sha256[:12]}, its card "
             f"says {card['weights_sha256'][:12]}); install it again."
+        )
+    if problem := changed_file(weights.folder, card["documents"]):
+        raise EncoderError(
+            f"ENCODER embedded: {problem}, and {CARD} beside it holds its sha256; install it again."
         )
     state = safetensors.torch.load_file(weights.files[0])
     state.pop("masked_spec_embed", None)  # stands for hidden frames in pretraining
     model = EmbeddedModel()
     model.model.load_state_dict({_name(key): value.float() for key, value in state.items()})
     return model, card
+
+
+def write_card(folder, card):
+    """Write card.json, with hashes of itself and of the documents in `folder`, and return it."""
+    write_sealed(folder / CARD, card | {"documents": hashes(folder, DOCUMENTS)})
+    return json.loads((folder / CARD).read_bytes())
+
+
+def _read_card(path):
+    try:
+        data = path.read_bytes()
+        card = json.loads(data)
+        whole = is_whole(data, card[SEAL])
+    except (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise EncoderError(
+            f"ENCODER embedded: {path} is missing, changed or damaged; install it again."
+        )
+    return card
 
 
 def _name(key):

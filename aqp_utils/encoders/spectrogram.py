@@ -12,10 +12,12 @@ import numpy as np
 import safetensors.torch
 import torch
 import torchaudio
+from safetensors import SafetensorError
 from torch import nn
 
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.files import atomic
+from aqp_utils.core.sealed import is_plain
 
 FILE = "spectrogram.safetensors"
 WINDOWS, HOP, N_FFT = (512, 160), 80, 512  # samples: windows of 32 and 10 ms, every 5 ms
@@ -115,6 +117,8 @@ def load_spectrogram_encoder(folder, about, device="cpu"):
     ValueError
         If it is not the one that `about`, the entry in model.json, names.
     """
+    if not is_plain(about["file"]):
+        raise ValueError(f"{about['file']!r} is no plain file name inside {folder}.")
     path = folder / about["file"]
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; model.json beside it needs it.")
@@ -122,5 +126,9 @@ def load_spectrogram_encoder(folder, about, device="cpu"):
     if hashlib.sha256(weights).hexdigest() != about["sha256"]:
         raise ValueError(f"{path} was changed or damaged: its sha256 is not that of model.json.")
     encoder = SpectrogramEncoder()
-    encoder.load_state_dict(safetensors.torch.load(weights))
+    try:
+        encoder.load_state_dict(safetensors.torch.load(weights))
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"{path} holds no spectrogram encoder ({reason}).") from None
     return encoder.eval().to(device)

@@ -51,6 +51,8 @@ class Encoder:
     name, why : str
         Which encoder was taken, and why.
     weights_sha256 : str
+    config_sha256 : str or None
+        Of its config.json; None where this package knows its shape by itself.
     model_type : str
         ``wav2vec2``, ``hubert`` or ``wavlm``.
     hidden_size, n_layers : int
@@ -59,9 +61,10 @@ class Encoder:
     pooling : str
     """
 
-    def __init__(self, model, name, why, weights_sha256, layer, pooling, device):
+    def __init__(self, model, name, why, hashes, layer, pooling, device):
         self.model = model.eval().requires_grad_(False).to(device)
-        self.name, self.why, self.weights_sha256 = name, why, weights_sha256
+        self.name, self.why = name, why
+        self.weights_sha256, self.config_sha256 = hashes
         self.layer, self.pooling, self.device = layer, pooling, torch.device(device)
         self.model_type = model.config.model_type
         self.hidden_size = model.config.hidden_size
@@ -82,10 +85,12 @@ class Encoder:
 
     def describe(self):
         """What a manifest or a table says about this encoder (plain types only)."""
+        config = {"config_sha256": self.config_sha256} if self.config_sha256 else {}
         return {
             "name": self.name,
             "why": self.why,
             "weights_sha256": self.weights_sha256,
+            **config,
             "model_type": self.model_type,
             "hidden_size": self.hidden_size,
             "n_layers": self.n_layers,
@@ -178,21 +183,21 @@ class Encoder:
 
 
 def _model_of(name, weights):
-    """Model, sha256 of its weights and the layer it is best read at."""
+    """Model, sha256 of its weights and of its config.json, and the layer it is best read at."""
     if name == "embedded":
         sha256 = sha256_of_files(weights.files)
         model, card = embedded.load_model(weights, sha256)
-        return model, sha256, card["default_layer"]
+        return model, (sha256, None), card["default_layer"]
     # Takes seconds to import, and what ships does without.
     from aqp_utils.encoders import hub
 
     if weights is None:
         model = hub.random_encoder()
-        sha256 = sha256_of_parameters(model)
+        hashes = sha256_of_parameters(model), None
     else:
         model = hub.load_model(weights, name)
-        sha256 = sha256_of_files(weights.files)
-    return model, sha256, model.config.num_hidden_layers // 2
+        hashes = sha256_of_files(weights.files), sha256_of_files([weights.config])
+    return model, hashes, model.config.num_hidden_layers // 2
 
 
 def _choose_layer(layer, default, n_layers, name):
@@ -247,7 +252,7 @@ def load_encoder(
     if pooling is not None and pooling not in POOLINGS:
         raise EncoderError(f"POOLING {pooling}: allowed are {' and '.join(POOLINGS)}.")
     taken, weights, why = resolve(name)
-    model, sha256, default = _model_of(taken, weights)
+    model, hashes, default = _model_of(taken, weights)
     width, n_layers = model.config.hidden_size, model.config.num_hidden_layers
     if hidden_size is not None and width != hidden_size:
         raise EncoderError(
@@ -257,7 +262,7 @@ def load_encoder(
         )
     layer = _choose_layer(layer, default, n_layers, taken)
     device = torch_device(device)
-    encoder = Encoder(model, taken, why, sha256, layer, pooling or "mean", device)
+    encoder = Encoder(model, taken, why, hashes, layer, pooling or "mean", device)
     if verbose:
         print(encoder)
     return encoder

@@ -1,11 +1,13 @@
 """A trained network as an object to score with, and as two files.
 
-`model.safetensors` holds the weights (numbers only), `model.json` everything needed to use them.
+`model.safetensors` holds the weights (numbers only), `model.json` everything needed to use them:
+the hashes of all other parts, and one of itself. So no part can change without being noticed.
 Pickled checkpoints are never opened, because opening one can execute code.
 """
 
 import hashlib
 import json
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,13 +16,18 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from aqp_utils.core.files import atomic, write_json
+from aqp_utils.core.files import atomic, sha256
 from aqp_utils.core.scale import CLASSES, SCALE
+from aqp_utils.core.sealed import SEAL, NotSealed, changed_file, hashes, is_whole, write_sealed
+from aqp_utils.model.description import parse_description
 from aqp_utils.model.network import MultiTaskNet
 from aqp_utils.model.prediction import from_logits
 
-FORMAT = 1  # of model.json
+FORMAT = 2  # of model.json; 1 had no hash of itself
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+MANIFEST = "manifest.json"  # of the stage that trained it, where it lies in a run
+_FIXED = ("format", "architecture", "scaler", "classes", "label_scale", "weights")
+_OWN = {*_FIXED, "documents", SEAL}  # entries that are no part of `QualityModel.about`
 
 
 @dataclass
@@ -107,12 +114,12 @@ def save_model(folder, model, scaler, about):
         "label_scale": list(SCALE),
         "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest()},
     }
-    if taken := sorted(fixed.keys() & about.keys()):
+    if taken := sorted(_OWN & about.keys()):
         raise ValueError(f"about may not hold {', '.join(taken)}: save_model writes these itself.")
     folder = Path(folder)
     with atomic(folder / WEIGHTS) as part:
         part.write_bytes(weights)
-        write_json(folder / DESCRIPTION, fixed | about)
+        write_sealed(folder / DESCRIPTION, fixed | about)
     return [folder / WEIGHTS, folder / DESCRIPTION]
 
 
@@ -133,8 +140,8 @@ def load_model(folder):
     FileNotFoundError
         If a file is missing.
     ValueError
-        If the weights are a pickle, are not those that `model.json` was written with, or the
-        two files do not describe one network.
+        If the weights are a pickle, are not those that `model.json` was written with, the two
+        files do not describe one network, or `model.json` or a document that it names was changed.
     """
     folder = Path(folder)
     _refuse_pickles(folder)
@@ -143,16 +150,68 @@ def load_model(folder):
             raise FileNotFoundError(
                 f"{folder / name} is missing: a model is a folder with {DESCRIPTION} and {WEIGHTS}."
             )
-    description = _read_description(folder / DESCRIPTION)
+    data = (folder / DESCRIPTION).read_bytes()
+    description = parse_description(folder / DESCRIPTION, data)
     tensors = _read_weights(folder / WEIGHTS, description["weights"]["sha256"])
     network = _assemble(description, tensors, folder)
-    known = {"format", "architecture", "scaler", "classes", "label_scale", "weights"}
+    # Last, for what a part says of itself is the better sentence; this finds all the rest.
+    _check_whole(folder, description, data)
     return QualityModel(
         network=network,
         mean=np.array(description["scaler"]["mean"]),
         scale=np.array(description["scaler"]["scale"]),
-        about={key: value for key, value in description.items() if key not in known},
+        about={key: value for key, value in description.items() if key not in _OWN},
     )
+
+
+def add_documents(folder, names):
+    """Write into `model.json` the hashes of documents beside it, so that their change is noticed.
+
+    Parameters
+    ----------
+    folder : path
+        Of a model that loads.
+    names : sequence of str
+        Of files in `folder` such as a card; those that are not there are left out.
+    """
+    path = Path(folder) / DESCRIPTION
+    description = parse_description(path, path.read_bytes())
+    description |= {"format": FORMAT, "documents": hashes(folder, names)}
+    write_sealed(path, description)
+
+
+def _check_whole(folder, description, data):
+    """Check `model.json`, whose bytes are `data`, and the documents beside it against its hashes.
+
+    A model of format 1 has no hash of itself. It is loaded all the same, for training it again can
+    take hours: in a run folder its manifest has one, elsewhere a warning says so.
+    """
+    path = folder / DESCRIPTION
+    again = "restore the model's files or train the model again."
+    if description["format"] == 1 and SEAL not in description:
+        _check_by_manifest(path, again)
+    elif not is_whole(data, description.get(SEAL)):
+        raise ValueError(f"{path} was changed or damaged: its sha256 is not the one in it; {again}")
+    elif problem := changed_file(folder, description.get("documents", {})):
+        raise ValueError(f"{problem}, and {DESCRIPTION} beside it holds its sha256; {again}")
+
+
+def _check_by_manifest(path, again):
+    try:
+        outputs = json.loads(path.with_name(MANIFEST).read_bytes())["outputs"]
+        expected = outputs[path.name]
+    except (OSError, ValueError, LookupError, TypeError):
+        warnings.warn(
+            f"{path} was written by an earlier version and holds no sha256 of itself: damage to it "
+            "cannot be noticed; train the model again to have one.",
+            NotSealed,
+            stacklevel=3,
+        )
+        return
+    if sha256(path) != expected:
+        raise ValueError(
+            f"{path} was changed or damaged: its sha256 is not that of {MANIFEST}; {again}"
+        )
 
 
 def _refuse_pickles(path):
@@ -171,30 +230,6 @@ def _pickle_sentence(path):
         f"{path} is a pickled checkpoint, which can execute code when opened, and was not "
         f"opened: only {WEIGHTS} with {DESCRIPTION} is read."
     )
-
-
-def _read_description(path):
-    try:
-        description = json.loads(path.read_bytes())
-        if description["format"] != FORMAT:
-            raise ValueError(
-                f"{path} has format {description['format']!r}; this version reads {FORMAT}."
-            )
-        # Named here, so that a missing entry is reported as such and not where it is first used.
-        _ = description["weights"]["sha256"], description["label_scale"]
-        n_inputs = description["architecture"]["n_inputs"]
-        mean = np.asarray(description["scaler"]["mean"], dtype=float)
-        scale = np.asarray(description["scaler"]["scale"], dtype=float)
-        classes = tuple(description["classes"])
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not JSON ({error}): train the model again.") from None
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} lacks an entry ({error}): train the model again.") from None
-    if classes != tuple(CLASSES) or tuple(description["label_scale"]) != SCALE:
-        raise ValueError(f"{path}: classes must be {list(CLASSES)} on the scale {SCALE}.")
-    if mean.shape != (n_inputs,) or scale.shape != (n_inputs,) or not np.all(scale > 0):
-        raise ValueError(f"{path}: the scaler must hold {n_inputs} means and positive scales.")
-    return description
 
 
 def _read_weights(path, sha256):

@@ -153,9 +153,10 @@ class Predictor:
                     f"{folder / DESCRIPTION} does not say its {entry}: train the model again."
                 )
         encoder = _encoder_of(folder, loaded.about["encoder"], device)
-        if "spectrogram" not in loaded.about:
-            return cls(folder, loaded, encoder)
-        own = load_spectrogram_encoder(folder, loaded.about["spectrogram"], encoder.device)
+        own = None
+        if "spectrogram" in loaded.about:
+            own = load_spectrogram_encoder(folder, loaded.about["spectrogram"], encoder.device)
+        _check_inputs(folder, loaded, encoder, own)
         return cls(folder, loaded, encoder, own)
 
     def __call__(self, waveform, sample_rate, curve=False):
@@ -339,6 +340,11 @@ def _model_folder(model):
 
 def _encoder_of(folder, about, device):
     """The encoder that the model names, from the model's own folder if it brings one along."""
+    for entry in ("layer", "pooling", "weights_sha256"):
+        if entry not in about:
+            raise ValueError(
+                f"{folder / DESCRIPTION} does not say its encoder's {entry}: train the model again."
+            )
     own = folder / "encoder"
     name = str(own) if (own / "config.json").is_file() else about["name"]
     encoder = load_encoder(
@@ -351,7 +357,31 @@ def _encoder_of(folder, about, device):
             f"{encoder.weights_sha256[:12]}. Scores would mean nothing: restore the encoder or "
             "train again from 03_features."
         )
+    if about.get("config_sha256", encoder.config_sha256) != encoder.config_sha256:
+        raise ValueError(
+            f"{folder}: this model was trained with the encoder {about['name']}, whose config.json "
+            "is another than the one here. Scores would mean nothing: restore the encoder or "
+            "train again from 03_features."
+        )
     return encoder
+
+
+def _check_inputs(folder, model, encoder, spectrogram):
+    """Check that features and embeddings are, in kind and number, what the network was taught."""
+    path, about = folder / DESCRIPTION, model.about
+    names = feature_names(about["feature_set"])
+    if about.get("feature_names", names) != names:
+        raise ValueError(
+            f"{path} names other features than the set {about['feature_set']} has in this version: "
+            "train the model again."
+        )
+    width = encoder.hidden_size * (2 if encoder.pooling == "mean+std" else 1)
+    given = len(names) + width + (spectrogram.size if spectrogram else 0)
+    if given != model.network.architecture["n_inputs"]:
+        raise ValueError(
+            f"{path} describes a network of {model.network.architecture['n_inputs']} inputs, but "
+            f"its features and encoders give {given}: train the model again."
+        )
 
 
 def _parts(audio, length):

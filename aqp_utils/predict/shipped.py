@@ -6,6 +6,7 @@ from aqp_utils.core.package import ASSETS
 
 FOLDER = ASSETS / "predictor"
 CARD, MEASURED = "card.json", "measured.json"
+DOCUMENTS = (CARD, MEASURED, "golden.json")  # beside model.json, which holds their hashes
 
 
 def card():
