@@ -17,7 +17,8 @@ from aqp_utils.core.audio import (
     level_of_training,
     without_silent_ends,
 )
-from aqp_utils.recordings.reading import FAR_OVER, from_waveform
+from aqp_utils.recordings.reading import from_waveform
+from aqp_utils.recordings.survey import FAR_OVER
 
 WORTH_A_WORD = 0.1  # mean |change| of the score
 SILENCE_S = 1.0

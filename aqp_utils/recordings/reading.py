@@ -17,19 +17,18 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from aqp_utils.core.audio import MINIMUM_DURATION_S, SAMPLE_RATE
-from aqp_utils.recordings.wav_header import check_wav_header
+from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.recordings.flac_stream import Digest, stream_info
+from aqp_utils.recordings.mp3_stream import check_mp3
+from aqp_utils.recordings.ogg_pages import check_ogg
+from aqp_utils.recordings.survey import Survey, downmix
+from aqp_utils.recordings.wav_header import check_wav_header, with_length
 
 RATES_HZ = (4_000, 768_000)  # outside, no recorder works: the header is wrong
 MOST_CHANNELS = 64  # seventh-order ambisonics
 UNKNOWN_FRAMES = 2**62  # libsndfile's count for a stream of unknown length is larger
-LONGEST_S = 12 * 3600.0
 BLOCK_VALUES = 2**20  # samples times channels held at once
-FAR_OVER = 4.0  # +12 dB over full scale: not headroom of a mix but another unit, or a broken file
-NO_SIGNAL_PEAK = 2.0**-14  # two steps of 16 bits: less is dither
-DC_WORTH_A_NOTE = 1e-3  # of full scale
-CLIPPED_SHARE = 1e-3  # of samples standing still at full scale
-CANCELLATION = 0.25  # power of the downmix over mean power of the channels (0.5 if unrelated)
+FINE = ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")  # steps that show a floor of noise
 LENIENT = {"MP3": 0.02}  # share by which a format without exact length may fall short
 
 
@@ -91,14 +90,15 @@ def read_recording(path, alive=None):
             _check_claims(file)
             facts = {"format": file.format, "subtype": file.subtype}
             claimed, rate_hz = file.frames, file.samplerate
-        if facts["format"] == "OGG" and not _ogg_ends(path):
-            notes.append("the Ogg stream has no end mark: cut off; what is there was read")
-        survey = _Survey(rate_hz)
-        for block in _blocks_of_file(path, alive):
+        claimed, more = _held_against_itself(path, facts, claimed, rate_hz)
+        info = stream_info(path) if facts["format"] == "FLAC" else None
+        digest = Digest(info) if info else None
+        survey = Survey(rate_hz, fine=facts["subtype"] in FINE)
+        for block in _blocks_of_file(path, alive, digest):
             survey.add(block)
         _check_frames(claimed, survey.n_frames, rate_hz, facts["format"], path)
-        blocks = _blocks_of_file(path, alive)
-        return _finish(survey, blocks, notes, facts)
+        notes += more + (digest.check(survey.n_frames, rate_hz) if digest else [])
+        return _finish(survey, _blocks_of_file(path, alive), notes, facts)
     except RecordingError:
         raise
     except PermissionError:
@@ -129,7 +129,7 @@ def from_waveform(waveform, sample_rate, name="waveform"):
         if not (isinstance(sample_rate, numbers.Real) and np.isfinite(sample_rate)):
             raise ValueError(f"sample_rate is {sample_rate!r}; give one number in Hz")
         _check_rate(sample_rate)
-        survey = _Survey(sample_rate)
+        survey = Survey(sample_rate)
         for block in _blocks_of_array(samples):
             survey.add(block)
         return _finish(survey, _blocks_of_array(samples), [], {})
@@ -165,13 +165,20 @@ def _check_file(path):
         raise ValueError("the file is empty (0 bytes)")
 
 
+class _Stream(sf.SoundFile):
+    """A file read from start to end: soundfile seeks otherwise, which streamed FLAC cannot do."""
+
+    def seekable(self):
+        return False
+
+
 def _opened(path):
     if path.suffix.lower() == ".raw":
         raise ValueError("headerless audio (.raw) does not say its rate and format; make it a WAV")
     with open(path, "rb"):
         pass  # libsndfile calls every failure "System error"
     try:
-        return sf.SoundFile(os.fsencode(path))  # as bytes: a name need not be UTF-8
+        return _Stream(with_length(path) or os.fsencode(path))  # bytes: not all are UTF-8
     except sf.LibsndfileError as error:
         raise ValueError(
             f"not audio that can be read here ({error.error_string.rstrip('.')}); "
@@ -193,13 +200,14 @@ def _check_claims(file):
         )
 
 
-def _ogg_ends(path):
-    """Whether the last page is marked as such (RFC 3533, header type 4); Ogg states no length."""
-    with open(path, "rb") as file:
-        file.seek(max(0, path.stat().st_size - 2 * 65_307))  # a page has at most 65,307 bytes
-        tail = file.read()
-    start = tail.rfind(b"OggS")
-    return 0 <= start < len(tail) - 5 and bool(tail[start + 5] & 4)
+def _held_against_itself(path, facts, claimed, rate_hz):
+    """Frames that a lossy file claims to hold, and notes on what of it is missing."""
+    if facts["format"] == "OGG":
+        notes, duration_s = check_ogg(path)
+        return (round(duration_s * rate_hz) if duration_s else claimed), notes
+    if facts["subtype"] == "MPEG_LAYER_III" and facts["format"] == "MP3":
+        return claimed, check_mp3(path)
+    return claimed, []
 
 
 def _check_rate(rate_hz):
@@ -220,14 +228,14 @@ def _check_frames(claimed, read, rate_hz, format_name, path):
         raise ValueError(f"{path.stat().st_size} bytes, but no audio in them: truncated or damaged")
 
 
-def _blocks_of_file(path, alive):
-    """Yield float32 blocks, shape (frames, channels)."""
+def _blocks_of_file(path, alive, digest=None):
+    """Yield float32 blocks, shape (frames, channels); `digest` is given the integers as stored."""
     with _opened(path) as file:
         size = max(1, BLOCK_VALUES // file.channels)
         done = 0
         while True:
             try:
-                block = file.read(size, dtype="float32", always_2d=True)
+                block = file.read(size, dtype="int32" if digest else "float32", always_2d=True)
             except sf.LibsndfileError as error:
                 raise ValueError(
                     f"damaged or truncated: the header claims {file.frames / file.samplerate:.3f} "
@@ -239,6 +247,9 @@ def _blocks_of_file(path, alive):
             done += len(block)
             if alive:
                 alive()
+            if digest:
+                digest.add(block)
+                block = block.astype(np.float32) * np.float32(2.0**-31)
             yield block
 
 
@@ -266,115 +277,6 @@ def _blocks_of_array(samples):
             yield block.astype(np.float32)
 
 
-class _Survey:
-    """What a first pass over the blocks of a recording finds; `add` stops at what is no audio."""
-
-    def __init__(self, rate_hz):
-        self.rate_hz, self.n_frames, self.channels = rate_hz, 0, 0
-        self.sum, self.low, self.high, self.peak = 0.0, np.inf, -np.inf, 0.0
-        self.power_mono = self.power_channels = 0.0
-        self.n_bad, self.first_bad, self.n_far, self.first_far = 0, None, 0, None
-        self.n_over = self.n_still = 0
-
-    def add(self, block):
-        """Count one block, shape (frames, channels)."""
-        self.channels = block.shape[1]
-        self._count_bad(block)
-        if not self.n_bad:
-            self._measure(block)
-        self.n_frames += len(block)
-        if self.n_frames > LONGEST_S * self.rate_hz:
-            raise ValueError(f"longer than {LONGEST_S / 3600:.0f} h; cut it into parts")
-
-    def _count_bad(self, block):
-        size = np.abs(block)
-        for name, wrong in (("bad", ~np.isfinite(block)), ("far", size > FAR_OVER)):
-            rows = np.flatnonzero(wrong.any(axis=1))
-            if len(rows) and getattr(self, f"first_{name}") is None:
-                setattr(self, f"first_{name}", self.n_frames + int(rows[0]))
-            setattr(self, f"n_{name}", getattr(self, f"n_{name}") + int(wrong.sum()))
-
-    def _measure(self, block):
-        size, mono = np.abs(block), _downmix(block)
-        self.sum += mono.sum(dtype=np.float64)
-        self.low, self.high = min(self.low, mono.min()), max(self.high, mono.max())
-        self.peak = max(self.peak, size.max())
-        self.n_over += int((size > 1).sum())
-        self.n_still += int(((size[1:] >= 0.99) & (block[1:] == block[:-1])).sum())
-        self.power_mono += np.sum(np.square(mono, dtype=np.float64))
-        self.power_channels += np.sum(np.square(block, dtype=np.float64)) / self.channels
-
-    @property
-    def dc(self):
-        """Mean of the downmix."""
-        return self.sum / max(1, self.n_frames)
-
-    @property
-    def clipped_share(self):
-        """Share of samples that repeat the one before at full scale."""
-        return self.n_still / max(1, self.n_frames * self.channels)
-
-    def refuse(self):
-        """Raise ValueError for what must never get a score."""
-        if self.n_bad:
-            raise ValueError(
-                f"{self.n_bad} samples are NaN or infinite, the first at {self._at(self.first_bad)}"
-            )
-        if self.n_far:
-            raise ValueError(
-                f"{self.n_far} samples lie far over full scale (beyond ±{FAR_OVER:g}, up to "
-                f"{self.peak:.4g}), the first at {self._at(self.first_far)}; scale them to ±1"
-            )
-        if self.n_frames < MINIMUM_DURATION_S * self.rate_hz:
-            duration_s = self.n_frames / self.rate_hz
-            raise ValueError(f"too short: {duration_s:.3f} s, need {MINIMUM_DURATION_S} s")
-        if max(self.high - self.dc, self.dc - self.low) < NO_SIGNAL_PEAK:
-            raise ValueError(f"no signal: {self._silence()}")
-
-    def _at(self, frame):
-        return f"index {frame} ({frame / self.rate_hz:.3f} s)"
-
-    def _silence(self):
-        if self.channels > 1 and self.peak > 10 * NO_SIGNAL_PEAK and abs(self.dc) < self.peak / 10:
-            return f"its {self.channels} channels cancel each other when mixed to mono"
-        if abs(self.dc) > NO_SIGNAL_PEAK:
-            return f"only a constant offset (DC) of {self.dc:.3g}"
-        return "only silence"
-
-    def notes(self):
-        """Sentences on what is odd."""
-        notes = []
-        if self.channels > 1:
-            notes.append(f"{self.channels} channels mixed to mono (their mean)")
-        if self.power_mono < CANCELLATION * self.power_channels:
-            notes.append("the channels partly cancel in the mono mix")
-        if self.rate_hz != SAMPLE_RATE:
-            notes.append(f"resampled from {self.rate_hz:g} Hz to {SAMPLE_RATE} Hz")
-        if abs(self.dc) > DC_WORTH_A_NOTE:
-            notes.append(f"constant offset (DC) of {self.dc:+.3g} removed")
-        if self.n_over:
-            notes.append(f"{self.n_over} samples over full scale, peak {self.peak:.3g}; kept")
-        if self.clipped_share > CLIPPED_SHARE:
-            notes.append(f"{self.clipped_share:.1%} of the samples stand at full scale: clipped")
-        return notes
-
-    def facts(self):
-        """What `Recording.original` says."""
-        return {
-            "sample_rate_hz": float(self.rate_hz),
-            "channels": self.channels,
-            "duration_s": self.n_frames / self.rate_hz,
-            "peak": float(self.peak),
-            "dc": float(self.dc),
-            "clipped_share": self.clipped_share,
-        }
-
-
-def _downmix(block):
-    """Mean of the channels; float64 in between makes identical channels exactly their own mean."""
-    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float64)
-
-
 def _finish(survey, blocks, notes, facts):
     survey.refuse()
     audio = _convert(blocks, survey)
@@ -390,7 +292,7 @@ def _convert(blocks, survey):
     for block in blocks:
         if pending is not None:
             position = _append(audio, position, resample(pending, last=False))
-        pending = (_downmix(block) - survey.dc).astype(np.float32)
+        pending = (downmix(block) - survey.dc).astype(np.float32)
     position = _append(audio, position, resample(pending, last=True))
     return audio[:position]
 

@@ -4,6 +4,7 @@ Its log (soundfile's `extra_info`), which serves for AIFF, says nothing of wrong
 and leaves open whether a length that it mends was a stream's or was cut off.
 """
 
+import io
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # format tags whose frame size follows from bits and channels
 PCM_BITS = (8, 12, 16, 20, 24, 32, 64)
 MOST_CHUNKS = 10_000
-STRAY_BYTES = 4096  # after the audio and in no chunk: padding of a careless writer, no lost audio
+STRAY_SHARE = 0.02  # of the audio, after it and in no chunk: a careless writer's, no lost audio
+PADDING_BYTES = 2**16  # zeros up to a sector or a cluster of the disk
 # A program that writes to a pipe cannot know the length: ffmpeg fills in ones, sox 0x7ffff…,
 # recorders that were cut off leave zero. Only believed where both lengths of the header say so.
 UNKNOWN = (0, 0xFFFFFFFF)
@@ -48,24 +50,68 @@ def check_wav_header(path):
     ValueError
         What the header claims and what is there.
     """
-    path = Path(path)
-    size = path.stat().st_size
     with open(path, "rb") as file:
-        head = file.read(12)
-        if head[:4] not in (b"RIFF", b"RIFX", b"RF64", b"BW64") or head[8:] != b"WAVE":
+        header = _header(file, Path(path).stat().st_size)
+        if header is None:
             return []
-        order = ">" if head[:4] == b"RIFX" else "<"
-        chunks = _chunks(file, size, order)
-    if "fmt " not in chunks or "data" not in chunks:
-        missing = "fmt" if "fmt " not in chunks else "data"
-        raise ValueError(f"the WAV header has no {missing} chunk in its {size} bytes")
-    _check_format(chunks["fmt "])
-    riff_bytes = struct.unpack(order + "I", head[4:8])[0]
-    return _check_length(chunks, riff_bytes, size)
+        size = header["size"]
+        if "fmt " not in header or "data" not in header:
+            missing = "fmt" if "fmt " not in header else "data"
+            raise ValueError(f"the WAV header has no {missing} chunk in its {size} bytes")
+        _check_format(header["fmt "])
+        return _check_length(header, file)
+
+
+def with_length(path):
+    """A WAV file whose header claims no audio, as a file with the length that is there.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    file object or None
+        None if there is nothing to mend.
+    """
+    with open(path, "rb") as file:
+        header = _header(file, Path(path).stat().st_size)
+    if header is None or "data" not in header or header["data"][1] or not _open_end(header):
+        return None
+    offset, there = header["data"][0], header["size"] - header["data"][0]
+    order = ">" if header["order"] == ">" else "<"
+    length = struct.pack(order + "I", min(there, 0xFFFFFFFF))
+    return _Mended(path, offset - 4, length)
+
+
+class _Mended(io.FileIO):
+    """A file that is read with a few bytes replaced; the one on disk stays as it is."""
+
+    def __init__(self, path, position, content):
+        super().__init__(path)
+        self._position, self._content = position, content
+
+    def readinto(self, buffer):
+        start = self.tell()
+        n_read = super().readinto(buffer)
+        for i, byte in enumerate(self._content, self._position - start):
+            if 0 <= i < n_read:
+                memoryview(buffer)[i : i + 1] = bytes([byte])
+        return n_read
+
+
+def _header(file, size):
+    """Format, audio and lengths of an opened WAV file; None if it is none."""
+    head = file.read(12)
+    if head[:4] not in (b"RIFF", b"RIFX", b"RF64", b"BW64") or head[8:] != b"WAVE":
+        return None
+    order = ">" if head[:4] == b"RIFX" else "<"
+    (riff_bytes,) = struct.unpack(order + "I", head[4:8])
+    return _chunks(file, size, order) | {"riff": riff_bytes, "size": size, "order": order}
 
 
 def _chunks(file, size, order):
-    """Format, position and length of the audio, and what follows it."""
+    """Format, position and length of the audio."""
     chunks, position = {}, 12
     for _ in range(MOST_CHUNKS):
         file.seek(position)
@@ -81,8 +127,6 @@ def _chunks(file, size, order):
             if length == 0xFFFFFFFF and "ds64" in chunks:
                 length = chunks["ds64"]
             chunks["data"] = (position + 8, length)
-            file.seek(min(position + 8 + length + length % 2, size))
-            chunks["next"] = file.read(4)
             break
         position += 8 + length + length % 2
     return chunks
@@ -120,21 +164,51 @@ def _check_format(claim):
         )
 
 
-def _check_length(chunks, riff_bytes, size):
-    offset, claimed = chunks["data"]
+def _check_length(header, file):
+    (offset, claimed), size = header["data"], header["size"]
     there = size - offset
-    if _unknown(riff_bytes) and _unknown(claimed):
+    if _open_end(header):
         return ["the header leaves the length open (a streamed WAV): read to the end of the file"]
-    per_second = chunks["fmt "].bytes_per_second or 1
+    per_second = header["fmt "].bytes_per_second or 1
     times = f"({claimed / per_second:.3f} s), the file holds {there} ({there / per_second:.3f} s)"
     if claimed > there:
         raise ValueError(f"truncated: the header claims {claimed} bytes of audio {times}")
-    rest = there - claimed - claimed % 2
-    if rest > STRAY_BYTES and not chunks["next"].decode("latin-1").isprintable():
+    end = _end_of_chunks(file, offset + claimed + claimed % 2, size, header["order"])
+    if not _harmless(file, size - end, claimed):
         raise ValueError(
             f"the header claims {claimed} bytes of audio {times}, the rest in no known chunk"
         )
     return []
+
+
+def _open_end(header):
+    """Whether both lengths say that none was known, or none yet, as in a file just begun."""
+    riff_bytes, (offset, claimed) = header["riff"], header["data"]
+    begun = riff_bytes <= offset - 8 and header["size"] > offset
+    return _unknown(claimed) and (begun or _unknown(riff_bytes))
+
+
+def _end_of_chunks(file, position, size, order):
+    """Where the chunks after the audio end: a name of four printable letters and a true length."""
+    for _ in range(MOST_CHUNKS):
+        file.seek(position)
+        name, length = file.read(4), file.read(4)
+        if len(length) < 4 or not (name.isascii() and name.decode("ascii").isprintable()):
+            break
+        (length,) = struct.unpack(order + "I", length)
+        if position + 8 + length > size:
+            break
+        position = min(position + 8 + length + length % 2, size)
+    return min(position, size)
+
+
+def _harmless(file, n_rest, claimed):
+    if n_rest <= STRAY_SHARE * claimed:
+        return True
+    if n_rest > PADDING_BYTES:
+        return False
+    file.seek(-n_rest, io.SEEK_END)
+    return not file.read().strip(b"\0")
 
 
 def _unknown(length):

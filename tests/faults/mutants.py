@@ -1,0 +1,226 @@
+"""Damaged recordings: is a number ever given, without a word, for what was not heard?
+
+Takes good files of five formats, damages each in a way that disks, networks and broken programs
+do, decodes what is left, and compares it with the good file. A mutant that lost more than 2 % of
+its sound must be refused, or carry a note. Then good files from every program: no note of damage.
+
+    python tests/faults/mutants.py                      # 10,000 mutants and 500 good files a format
+    python tests/faults/mutants.py --mutants 500 --good 20 --seed 7
+"""
+
+import argparse
+import contextlib
+import csv
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from good_files import FORMATS, make, missing_tools
+
+from aqp_utils.recordings.reading import RecordingError, read_recording
+
+LOST_SHARE = 0.02
+FRAME = 320  # 20 ms at 16 kHz
+ACTIVE_DB = 40.0
+HEARD_DB = 10.0  # a sample is as it was if it differs by less than this under its frame's level
+N_BASES = 12  # good files of each format that are damaged
+# Notes on what a good file may be, and that are no alarm.
+HARMLESS = (
+    "mixed to mono", "partly cancel", "resampled from", "offset (DC)", "over full scale", "clipped",
+    "streamed", "only the first",
+)  # fmt: skip
+
+
+# --- ways to damage ------------------------------------------------------------------------------
+
+
+def truncated(content, rng):
+    return content[: int(rng.uniform(0.02, 0.99) * len(content))]
+
+
+def bytes_changed(content, rng):
+    mutant = bytearray(content)
+    for position in rng.integers(0, len(content), int(2 ** rng.uniform(0, 8))):
+        mutant[position] = int(rng.integers(256))
+    return bytes(mutant)
+
+
+def middle_dropped(content, rng):
+    start = int(rng.uniform(0.01, 0.9) * len(content))
+    return content[:start] + content[start + int(rng.uniform(0.01, 0.4) * len(content)) :]
+
+
+def block_zeroed(content, rng):
+    length = int(rng.uniform(0.01, 0.3) * len(content))
+    start = int(rng.integers(64, len(content) - length))
+    if rng.random() < 0.5:
+        start, length = start // 512 * 512, -(-length // 512) * 512
+    return content[:start] + bytes(min(length, len(content) - start)) + content[start + length :]
+
+
+def reordered(content, rng):
+    """Two neighbouring pages (Ogg) or stretches (all others) change places."""
+    marks = _page_starts(content)
+    if len(marks) < 5:
+        cuts = np.sort(rng.integers(len(content) // 20, len(content), 3))
+    else:
+        first = int(rng.integers(2, len(marks) - 2))
+        cuts = [*marks, len(content)][first : first + 3]
+    a, b, c = map(int, cuts)
+    return content[:a] + content[b:c] + content[a:b] + content[c:]
+
+
+def claims_less(content, rng):
+    """The header of a WAV says that less is there than is."""
+    at = content.find(b"data") + 4
+    true = int.from_bytes(content[at : at + 4], "little")
+    claimed = int(rng.uniform(0, 1) * min(true, len(content)))
+    return content[:at] + claimed.to_bytes(4, "little") + content[at + 4 :]
+
+
+def _page_starts(content):
+    starts, position = [], content.find(b"OggS")
+    while position >= 0:
+        starts.append(position)
+        position = content.find(b"OggS", position + 4)
+    return starts
+
+
+WAYS = (truncated, bytes_changed, middle_dropped, block_zeroed, reordered)
+
+
+# --- what is true --------------------------------------------------------------------------------
+
+
+def lost_share(good, there):
+    """Share of the sounding part of `good` (mono, 16 kHz) that is not in `there`, in its order.
+
+    Sound may have moved by what is missing before it: a sample counts as heard if it is there, in
+    time with the start or with the end.
+    """
+    n_frames = len(good) // FRAME
+    reference = good[: n_frames * FRAME].reshape(n_frames, FRAME)
+    power = np.mean(np.square(reference, dtype=float), axis=1)
+    active = power > power.max() * 10 ** (-ACTIVE_DB / 10)
+    limit = np.sqrt(power * 10 ** (-HEARD_DB / 10))[:, np.newaxis]
+    heard = np.zeros(reference.shape, bool)
+    for lag in {0, len(there) - len(good)}:
+        moved = np.full(n_frames * FRAME, np.inf, np.float32)
+        start, stop = max(0, -lag), min(len(moved), len(there) - lag)
+        if stop > start:
+            moved[start:stop] = there[start + lag : stop + lag]
+        heard |= np.abs(moved.reshape(reference.shape) - reference) < limit
+    return 1 - heard[active].mean()
+
+
+def alarms(notes):
+    """The notes that speak of damage or loss."""
+    return [note for note in notes if not any(word in note for word in HARMLESS)]
+
+
+# --- the study -----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def quiet_decoders():
+    """Send what mpg123 prints about every mutant nowhere."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def judge(path, good):
+    """What became of a mutant: refused, noted or silent; its loss; the sentence."""
+    try:
+        recording = read_recording(path)
+    except RecordingError as refused:
+        return "refused", float("nan"), str(refused).partition(": ")[2]
+    notes = [n for n in recording.notes if n not in good.notes]
+    lost = lost_share(good.audio, recording.audio)
+    return ("noted" if notes else "silent"), lost, "; ".join(notes)
+
+
+def study_mutants(n, rng, folder, write):
+    """Damage `n` files; returns the number of silent ones that lost over 2 %."""
+    silent = 0
+    for form in FORMATS:
+        bases = [make(folder, form, rng, f"base{i}", rng.uniform(4, 10)) for i in range(N_BASES)]
+        goods = [(path.read_bytes(), read_recording(path), how) for path, how in bases]
+        ways = WAYS + ((claims_less,) if form == "wav" else ())
+        if form == "wav":
+            ways = tuple(way for way in ways if way is not reordered)  # any order is a valid WAV
+        for i in range(n // len(FORMATS)):
+            content, good, how = goods[int(rng.integers(N_BASES))]
+            way = ways[i % len(ways)]
+            mutant = way(content, rng)
+            if mutant == content:
+                continue
+            path = folder / f"mutant.{form}"
+            path.write_bytes(mutant)
+            verdict, lost, sentence = judge(path, good)
+            bad = verdict == "silent" and lost > LOST_SHARE
+            silent += bad
+            write([form, way.__name__, verdict, f"{lost:.4f}", sentence, how])
+            if bad:
+                print(f"silent: {form} {way.__name__} lost {lost:.1%} ({how})", flush=True)
+    return silent
+
+
+def study_good(n, rng, folder, write):
+    """Make `n` good files of every format; returns the number of false alarms."""
+    false = 0
+    for form in FORMATS:
+        for _ in range(n):
+            path, how = make(folder, form, rng)
+            try:
+                alarm = "; ".join(alarms(read_recording(path).notes))
+            except RecordingError as refused:
+                alarm = str(refused).partition(": ")[2]
+            false += bool(alarm)
+            write([form, "good", "alarm" if alarm else "good", "0", alarm, how])
+            if alarm:
+                print(f"false alarm: {form}: {alarm} ({how})", flush=True)
+    return false
+
+
+def main():
+    """Run both studies and write every case to a CSV."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--mutants", type=int, default=10_000)
+    parser.add_argument("--good", type=int, default=500, help="of every format")
+    parser.add_argument("--seed", type=int, default=20_261_129)
+    parser.add_argument("--out", default="outputs/faults/mutants.csv")
+    arguments = parser.parse_args()
+    if missing := missing_tools():
+        print(f"not installed here, so without their files: {', '.join(missing)}")
+    print(f"seed {arguments.seed}", flush=True)
+    began = time.monotonic()
+    out = Path(arguments.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, open(out, "w", newline="") as table:
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(["format", "damage", "verdict", "lost_share", "sentence", "made_by"])
+        seeds = np.random.SeedSequence(arguments.seed).spawn(2)
+        rngs = list(map(np.random.default_rng, seeds))
+        with quiet_decoders():
+            silent = study_mutants(arguments.mutants, rngs[0], Path(folder), writer.writerow)
+        with quiet_decoders():
+            false = study_good(arguments.good, rngs[1], Path(folder), writer.writerow)
+    print(
+        f"{silent} of {arguments.mutants} mutants silent though over {LOST_SHARE:.0%} is lost, "
+        f"{false} false alarms on {arguments.good * len(FORMATS)} good files; "
+        f"{time.monotonic() - began:.0f} s; {out}"
+    )
+    return 1 if silent or false else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
