@@ -152,10 +152,16 @@ def cell_html(cell):
     if cell["cell_type"] != "code":
         return ""
     code = highlight(source, PythonLexer(), HtmlFormatter(cssclass="code"))
-    if folded_as(cell):
-        code = f"<details><summary>{folded_as(cell)}</summary>{code}</details>"
     outputs = "".join(output_html(output) for output in cell["outputs"])
-    return f'<section class="cell">{code}<div class="outputs">{outputs}</div></section>'
+    outputs = f'<div class="outputs">{outputs}</div>'
+    name = folded_as(cell)
+    if name and cell["metadata"].get("jupyter", {}).get("outputs_hidden"):  # the answer, too
+        content = f"<details><summary>{name}</summary>{code}{outputs}</details>"
+    elif name:
+        content = f"<details><summary>{name}</summary>{code}</details>{outputs}"
+    else:
+        content = code + outputs
+    return f'<section class="cell">{content}</section>'
 
 
 def folded_as(cell):

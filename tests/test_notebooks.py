@@ -135,6 +135,18 @@ def test_what_is_open_is_short_and_solutions_are_folded(name):
     assert sum("**Exercise" in cell.source for cell in book.cells) == 2
 
 
+@pytest.mark.parametrize("name", [name for name in FOLDERS if name[:1] == "0"])
+def test_solutions_hide_their_code_and_their_answer(name):
+    book = nbformat.read(HOME / f"{name}.ipynb", as_version=4)
+    solutions = tagged(book, "solution")
+    assert len(solutions) >= 2
+    for cell in solutions:
+        assert cell.metadata.jupyter == {"outputs_hidden": True, "source_hidden": True}
+        assert cell.metadata.collapsed  # what classic Notebook and Colab know it by
+    others = [cell for cell in code(book) if "solution" not in cell.metadata.get("tags", [])]
+    assert not any(cell.metadata.get("jupyter", {}).get("outputs_hidden") for cell in others)
+
+
 def test_links_to_other_notebooks_exist(path, book):
     for cell in book.cells:
         for target in re.findall(r"\]\(([\w./]+\.ipynb)\)", cell.source):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aqp_utils.runs import places
+
 DEGRADATIONS = ("noise", "clip", "lowpass", "reverb", "compression")
 SEVERITIES = (1, 2, 3)
 ENCODER_WORDS = ("embedded", "auto", "random")
@@ -209,6 +211,8 @@ _TABLE = (
 # fmt: on
 PARAMETERS = {parameter.name: parameter for parameter in _TABLE}
 
+PLACES = ("RECORDINGS", "REAL_AUDIO")  # what the reader brings: found from where the reader stands
+
 # A preset is only a set of values; what it does not name keeps its default.
 PRESETS = {
     "smoke": {
@@ -264,7 +268,9 @@ def parse(name, text):
     Lists may be written as `[1, 3]`, `1,3` or `noise,clip`; words need no quotes.
     """
     default = lookup(name).default
-    if isinstance(default, bool):
+    if name in PLACES:
+        value = places.found(name, text)
+    elif isinstance(default, bool):
         value = {"true": True, "false": False}.get(text.lower(), text)
     elif isinstance(default, str) and name != "LAYER":  # a word or a number
         value = text
@@ -292,6 +298,9 @@ def resolve(preset="default", given=None):
     if preset not in PRESETS:
         raise ValueError(f"preset {preset!r}: there are {_words(PRESETS)}.")
     values = {**PRESETS[preset], **(given or {})}
+    for name in PLACES:
+        if isinstance(values.get(name), str):
+            values[name] = places.found(name, values[name])
     for name, value in values.items():
         check(name, value)
     return values

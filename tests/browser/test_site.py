@@ -1,5 +1,6 @@
 """The pages of the series open from disk, play, and ask nothing of any network."""
 
+import json
 import re
 import subprocess
 import sys
@@ -57,6 +58,26 @@ def test_formulas_are_drawn_and_plumbing_is_folded(site, visit):
     assert seen.page.locator("math").count() > 0
     assert seen.page.locator("details > summary", has_text=re.compile("^parameters$")).count() == 1
     assert not seen.page.locator("details .code").first.is_visible()
+
+
+def test_the_answer_of_an_exercise_shows_only_when_its_solution_is_opened(tmp_path, visit):
+    folder = tmp_path / "run" / "notebooks"
+    folder.mkdir(parents=True)
+    book = json.loads((ROOT / "outputs/showcase/notebooks/05_evaluate.ipynb").read_text("utf-8"))
+    source = json.loads((ROOT / "notebooks/05_evaluate.ipynb").read_text("utf-8"))
+    book["cells"] = [cell for cell in source["cells"] if "solution" in str(cell["metadata"])]
+    for number, cell in enumerate(book["cells"]):
+        cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": f"answer {number}"}]
+    title = {"cell_type": "markdown", "metadata": {}, "source": "# 05 · Evaluate"}
+    book["cells"].insert(0, title)
+    (folder / "05_evaluate.ipynb").write_text(json.dumps(book), "utf-8")
+    command = [sys.executable, "scripts/build_site.py", "--run", folder.parent]
+    subprocess.run([*command, "--out", tmp_path / "pages"], cwd=ROOT, check=True)
+    seen = visit((tmp_path / "pages" / "05_evaluate.html").as_uri())
+    answer = seen.page.get_by_text("answer 1")
+    assert answer.count() == 1 and not answer.is_visible()
+    seen.page.locator("details > summary", has_text="solution").last.click()
+    assert answer.is_visible()
 
 
 def test_both_schemes_are_legible(site, visit):
