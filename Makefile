@@ -19,7 +19,7 @@ RUN := outputs/showcase
 # Neural speech that `make field` draws from.
 BANK := outputs/speech_bank
 
-.PHONY: help run explore field site test lock clean
+.PHONY: help run explore field site test test-faults lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make field   train the predictor for recordings again: hours, and a C compiler"
 	@echo "make site    build pages of the executed series in site/ (RUN=outputs/showcase)"
 	@echo "make test    install, check the code and the notebooks, run the series at smoke"
+	@echo "make test-faults  break files, runs and decoders on purpose, an hour and more"
 	@echo "make lock    write requirements.lock from requirements.txt again, with hashes"
 	@echo "make clean   remove .venv and caches; results in outputs/ stay"
 	@echo
@@ -58,6 +59,12 @@ test: $(TEST_READY)
 	@$(VENV)/bin/numpydoc lint $$(find aqp_utils -name "*.py")
 	@$(VENV)/bin/lint-imports
 	@$(BIN) -m pytest $(ARGS)
+
+# Long, so no part of make test, which keeps a fast part of each. Seeds are printed; the results go to
+# tests/faults/counts, from where docs/reliability.md is filled.
+test-faults: $(TEST_READY)
+	@$(BIN) -m pytest -s tests/faults/*.py $(ARGS)
+	@$(BIN) scripts/fill_readme.py
 
 $(RUN_READY):
 	@python=$$(sh scripts/find_python.sh $(PYTHON)) || { \

@@ -11,6 +11,8 @@ import re
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -191,11 +193,52 @@ def recordings():
     return "\n\n".join(parts)
 
 
+def faults():
+    """What the long tests tried and what held, from the tables in tests/faults/counts."""
+    tables = [pd.read_csv(path) for path in sorted((ROOT / "tests/faults/counts").glob("*.csv"))]
+    found = pd.concat(tables)
+    if unknown := sorted(set(found["fault"]) - FAULTS.keys()):
+        sys.exit(f"tests/faults/counts: FAULTS does not know {', '.join(unknown)}.")
+    rows = []
+    for fault, promise in FAULTS.items():
+        part = found[found["fault"] == fault]
+        for row in part.itertuples():
+            rows.append([fault, row.about, promise, f"{row.tried:,}", f"{row.held:,}", row.seed])
+        if part.empty:
+            rows.append([fault, "not measured yet", promise, *["–"] * 3])
+    return markdown_table(["fault", "done to", "what has to hold", "tried", "held", "seed"], rows)
+
+
+# In the order of the table: each kind of fault, and what the tests hold a program to.
+FAULTS = {
+    "kills": "the same command goes on, and the results are the same bits",
+    "flips": "the changed file is named",
+    "mutants": "no crash, no hang, no score for lost content without a word",
+    "good files": "read, without an alarm",
+    "model flips": "refused in one sentence",
+    "disk full": "one sentence with path and need, nothing half-written",
+    "read-only": "one sentence with the path, nothing changed",
+    "concurrent runs": "one of the two runs, the other says why not",
+    "decoder stopped or killed": "one row with a reason, the rest is scored",
+    "published numbers": "made again from their seeds within 0.01",
+    "other threads, processors, Pythons": "the same numbers within the stated tolerance",
+}
 SCORE_METRICS = ("pcc", "srcc", "rmse")
 ENCODER_INPUTS = ("19", "random", "embedded", "19 + embedded")
 FILLED = {
     f.__name__: f
-    for f in (headline, badges, sizes, degradations, features, encoder, model, results, recordings)
+    for f in (
+        headline,
+        badges,
+        sizes,
+        degradations,
+        features,
+        encoder,
+        model,
+        results,
+        recordings,
+        faults,
+    )
 }
 
 
