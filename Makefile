@@ -19,7 +19,7 @@ RUN := outputs/showcase
 # Neural speech that `make field` draws from.
 BANK := outputs/speech_bank
 
-.PHONY: help run explore field site test lock clean
+.PHONY: help run explore field site test test-faults lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make field   train the predictor for recordings again: hours, and a C compiler"
 	@echo "make site    build pages of the executed series in site/ (RUN=outputs/showcase)"
 	@echo "make test    install, check the code and the notebooks, run the series at smoke"
+	@echo "make test-faults  hours: kills, flipped bits, full disks (FAULTS=folder for tables)"
 	@echo "make lock    write requirements.lock from requirements.txt again, with hashes"
 	@echo "make clean   remove .venv and caches; results in outputs/ stay"
 	@echo
@@ -58,6 +59,18 @@ test: $(TEST_READY)
 	@$(VENV)/bin/numpydoc lint $$(find aqp_utils -name "*.py")
 	@$(VENV)/bin/lint-imports
 	@$(BIN) -m pytest $(ARGS)
+
+# Seeds are printed; each table goes to a CSV file. ARGS="--n 3 --seed 1" tries less, or others.
+FAULTS := outputs/faults
+test-faults: $(TEST_READY)
+	@mkdir -p $(FAULTS)
+	@$(BIN) -m aqp_utils run --preset smoke -p DURATION_S 1 -p BOOTSTRAP 10 -p EPOCHS 2 \
+	  --out $(FAULTS)/run
+	@failed=0; \
+	$(BIN) tests/faults/flips.py $(FAULTS)/run --csv $(FAULTS)/flips.csv $(ARGS) || failed=1; \
+	$(BIN) tests/faults/disk.py $(FAULTS)/run --csv $(FAULTS)/disk.csv $(ARGS) || failed=1; \
+	$(BIN) tests/faults/kills.py --whole $(FAULTS)/run --csv $(FAULTS)/kills.csv $(ARGS) || failed=1; \
+	exit $$failed
 
 $(RUN_READY):
 	@python=$$(sh scripts/find_python.sh $(PYTHON)) || { \
