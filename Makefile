@@ -30,7 +30,7 @@ help:
 	@echo "make field   train the predictor for recordings again: hours, and a C compiler"
 	@echo "make site    build pages of the executed series in site/ (RUN=outputs/showcase)"
 	@echo "make test    install, check the code and the notebooks, run the series at smoke"
-	@echo "make test-faults  break files, runs and decoders on purpose, an hour and more"
+	@echo "make test-faults  break files, runs and disks on purpose: hours"
 	@echo "make lock    write requirements.lock from requirements.txt again, with hashes"
 	@echo "make clean   remove .venv and caches; results in outputs/ stay"
 	@echo
@@ -60,11 +60,23 @@ test: $(TEST_READY)
 	@$(VENV)/bin/lint-imports
 	@$(BIN) -m pytest $(ARGS)
 
-# Long, so no part of make test, which keeps a fast part of each. Seeds are printed; the results go to
-# tests/faults/counts, from where docs/reliability.md is filled.
+# Long, so no part of make test, which keeps a fast part of each. Seeds are printed; one row a trial
+# goes to FAULTS, their sums to tests/faults/counts, from where docs/reliability.md is filled.
+FAULTS := outputs/faults
+FAULT_SEED := 0
 test-faults: $(TEST_READY)
-	@$(BIN) -m pytest -s tests/faults/*.py $(ARGS)
-	@$(BIN) scripts/fill_readme.py
+	@mkdir -p $(FAULTS)
+	@$(BIN) -m aqp_utils run --preset smoke -p DURATION_S 1 -p BOOTSTRAP 10 -p EPOCHS 2 \
+	  --out $(FAULTS)/run
+	@failed=0; seed="--seed $(FAULT_SEED)"; \
+	$(BIN) tests/faults/flips.py $(FAULTS)/run --csv $(FAULTS)/flips.csv $$seed || failed=1; \
+	$(BIN) tests/faults/disk.py $(FAULTS)/run --csv $(FAULTS)/disk.csv $$seed || failed=1; \
+	$(BIN) tests/faults/mutants.py --out $(FAULTS)/mutants.csv $$seed || failed=1; \
+	$(BIN) tests/faults/kills.py --whole $(FAULTS)/run --csv $(FAULTS)/kills.csv $$seed || failed=1; \
+	$(BIN) tests/faults/record.py $(FAULTS) $$seed; \
+	$(BIN) -m pytest -s tests/faults/*.py $(ARGS) || failed=1; \
+	$(BIN) scripts/fill_readme.py; \
+	exit $$failed
 
 $(RUN_READY):
 	@python=$$(sh scripts/find_python.sh $(PYTHON)) || { \

@@ -131,7 +131,9 @@ raise SystemExit('stopped')
     fake_series.write(root)
     capsys.readouterr()
     assert cli.main(["run"]) == 0
-    assert "set aside as outputs/run/set_aside/02_degraded/thesis.txt" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "02_degrade: running (resuming: 1 of 7 done, this one was stopped)" in text
+    assert "set aside as outputs/run/set_aside/02_degraded/thesis.txt" in text
     assert {
         p.relative_to(run / "set_aside").as_posix(): p.read_text()
         for p in files_in(run / "set_aside")

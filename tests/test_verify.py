@@ -161,7 +161,9 @@ def test_a_changed_number_among_the_features_is_found(run, tmp_path):
     heard = {1: read_wav(run / "02_degraded" / table["file"][1])}
     right, wrong = (remade.remade_features(p, heard) for p in (path, tmp_path / "forged.npz"))
     assert all(result.agrees for result in right)
-    assert [result.name for result in wrong if not result.agrees] == [f"classic of {table.clip[1]}"]
+    assert [result.name for result in wrong if not result.agrees] == [
+        f"classic of {table['clip'][1]}"
+    ]
 
 
 @pytest.mark.parametrize("arguments", [["nowhere"], [".", "--sample", "-1"]])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aqp_utils.commands import execution, space
+from aqp_utils.core import journal
 from aqp_utils.core.files import ensure_writable
 from aqp_utils.core.text import interval_text, shown
 from aqp_utils.encoders import catalog
@@ -19,6 +20,7 @@ from aqp_utils.runs.hashes import FileHashes
 from aqp_utils.runs.lock import RunError, RunLock
 from aqp_utils.runs.notebooks import FIELD, STUDY, declared_parameters, find_root, notebook_path
 from aqp_utils.runs.stage import (
+    NOT_MADE,
     check_foreign,
     check_values,
     differences,
@@ -267,6 +269,8 @@ def _run_tasks(root, out, tasks, forced_from, stream):
                 continue
             check_foreign(out, task.folder)
             ensure_space(out, [task.folder], _all_values(tasks), task.name)
+            if reason == NOT_MADE and journal.path_of(out / task.folder).is_file():
+                reason = f"resuming: {index} of {len(tasks)} done, this one was stopped"
             print(tally, f"running ({reason})", file=stream, flush=True)
             began = time.monotonic()
             try:

@@ -1,4 +1,4 @@
-"""The command `aqp verify`: is a run folder what it was when it was made?"""
+"""The command `aqp verify`: whether a run folder is what it was when it was made."""
 
 import time
 from pathlib import Path

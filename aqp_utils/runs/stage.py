@@ -20,6 +20,7 @@ from aqp_utils.runs.lock import RunError, RunLock, lent
 from aqp_utils.runs.notebooks import NOTEBOOKS, find_root
 from aqp_utils.runs.ownership import CHECKPOINTS, MANIFEST
 
+NOT_MADE = "not made yet"  # the usual reason to make a stage
 _FIELDS = {
     "stage": str,
     "parameters": dict,
@@ -238,7 +239,7 @@ def reason_to_make(out, name, reads, values, root=None):
         The repository; found by default.
     """
     if not (Path(out) / name / MANIFEST).is_file():
-        return "not made yet"
+        return NOT_MADE
     try:
         with FileHashes(out, handed_on=True) as hashes:
             record = verify(out, name, hashes)

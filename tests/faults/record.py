@@ -1,8 +1,8 @@
 """What the long tests found, as tables that docs/reliability.md is filled from.
 
-    python tests/faults/record.py TRIALS.csv "flips" "any file of a run" --seed 0
+    python tests/faults/record.py outputs/faults --seed 0
 
-sums up a table with one row a trial and the column held, as the programs of this folder write it.
+sums up the tables of kills.py, flips.py, disk.py and mutants.py in a folder, one row a trial each.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from aqp_utils.core.files import write_csv
 
 FOLDER = Path(__file__).parent / "counts"
 COLUMNS = ["fault", "about", "tried", "held", "seed"]
+LOST_SHARE = 0.02  # as in mutants.py
 
 
 def record(name, rows):
@@ -33,21 +34,57 @@ def record(name, rows):
     print(f"\n{table.to_string(index=False)}")
 
 
-def summed(trials, fault, about, seed):
-    """The row of a table of trials, whose column held says whether the promise was kept."""
-    held = pd.read_csv(trials)["held"].astype(bool)
-    return dict(fault=fault, about=about, tried=len(held), held=int(held.sum()), seed=seed)
+def kills(trials):
+    """Kills of the series and of predict, and two runs in one folder."""
+    stage = trials["stage"]
+    yield "kills", "the series, at a random moment", trials[~stage.isin(["predict", "two runs"])]
+    yield "kills", "predict, at a random moment", trials[stage == "predict"]
+    yield "concurrent runs", "two runs in one folder", trials[stage == "two runs"]
+
+
+def flips(trials):
+    """Flipped bits of a run folder."""
+    yield "flips", "any file of a run, found by aqp verify", trials
+
+
+def disk(trials):
+    """Full and read-only disks."""
+    full = trials["kind"] != "read-only"
+    yield "disk full", "every command, at a random size", trials[full]
+    yield "read-only", "every command", trials[~full]
+
+
+def mutants(trials):
+    """Damaged and good recordings; a mutant is wrong if it is silent though content is lost."""
+    silent = (trials["verdict"] == "silent") & (trials["lost_share"] > LOST_SHARE)
+    trials = trials.assign(held=~silent & (trials["verdict"] != "alarm"))
+    good = trials["damage"] == "good"
+    for form, part in trials[~good].groupby("format"):
+        yield "mutants", f"{form} files, cut, changed, reordered", part
+    yield "good files", "of every format, from five encoders", trials[good]
+
+
+TESTS = {one.__name__: one for one in (kills, flips, disk, mutants)}
 
 
 def main():
-    """Record one table of trials under its own name."""
+    """Record the tables that are in a folder."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("trials", type=Path)
-    parser.add_argument("fault")
-    parser.add_argument("about")
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    record(given.trials.stem, [summed(given.trials, given.fault, given.about, given.seed)])
+    for name, split in TESTS.items():
+        path = given.folder / f"{name}.csv"
+        if path.is_file():
+            record(
+                name,
+                [
+                    dict(fault=fault, about=about, tried=len(part), held=int(part["held"].sum()))
+                    | {"seed": given.seed}
+                    for fault, about, part in split(pd.read_csv(path))
+                    if len(part)
+                ],
+            )
 
 
 if __name__ == "__main__":
