@@ -169,6 +169,55 @@ def test_a_name_that_fits_two_recordings_is_not_guessed(tmp_path):
     assert labels.problems[0]["detail"].startswith("2 recordings of this name")
 
 
+def test_a_cell_of_megabytes_is_refused_with_line_and_column(folder, tmp_path):
+    for text, place in (
+        (f"file,mos\nc0.wav,3\nc1.wav,{'9' * 10**7}\n", "line 3, column 2 (mos) holds 10,000,000"),
+        (f'file,mos\n"{"c" * 9}\n{"0" * 20_000}",3\n', "line 3, column 1 (file) holds 20,010"),
+        (f"{'x' * 10**6},mos\nc0.wav,3\n", "line 1, column 1 holds 1,000,000"),
+    ):
+        with pytest.raises(ValueError, match="a cell has at most 10,000") as caught:
+            read_labels(write_table(tmp_path, text), folder)
+        assert place in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_a_table_of_gigabytes_is_not_read(folder, tmp_path):
+    with open(tmp_path / "labels.csv", "wb") as file:
+        file.truncate(3 * 10**9)
+    with pytest.raises(ValueError, match="has 3000 MB; a table of labels has at most 200 MB"):
+        read_labels(tmp_path / "labels.csv", folder)
+
+
+@pytest.mark.parametrize("score", ["1e308", "-1e308", "1000001"])
+def test_scores_that_no_scale_has_are_no_scores(folder, tmp_path, score):
+    labels = read_labels(write_table(tmp_path, f"file,mos\nc0.wav,3\nc1.wav,{score}\n"), folder)
+    assert labels.table["score"].tolist() == [3.0]
+    assert labels.problems[0]["problem"] == "score is no number"
+    assert labels.problems[0]["detail"] == f"the score is {score!r}, beyond ±1,000,000"
+
+
+def test_recordings_outside_the_folder_are_read_only_when_asked_for(tmp_path):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    sf.write(inside / "a.wav", voice_like(0.5), RATE)
+    sf.write(tmp_path / "secret.wav", voice_like(0.5), RATE)
+    names = ["a.wav", "../secret.wav", str(tmp_path / "secret.wav"), "x/../../secret.wav"]
+    names += ["../inside/a.wav", str(inside / "a.wav"), "/elsewhere/then/a.wav"]
+    table = write_table(inside, "file,mos\n" + "".join(f"{name},3\n" for name in names))
+    labels = read_labels(table)
+    assert [path.name for path in labels.table["path"]] == ["a.wav"]
+    left_out = [p["detail"] for p in labels.problems if p["problem"] == "label without recording"]
+    assert left_out == [f"lies outside {inside}; --outside reads it"] * 3
+    asked = read_labels(table, outside=True)
+    assert [path.name for path in asked.table["path"]] == ["a.wav", "secret.wav"]
+
+
+def test_names_that_no_file_can_have_are_rows_of_their_own(folder, tmp_path):
+    text = f"file,mos\n{'a' * 5000}.wav,3\nc0.wav,3\n"
+    labels = read_labels(write_table(tmp_path, text), folder)
+    assert labels.table["file"].tolist() == ["c0.wav"]
+    assert labels.problems[0]["problem"] == "label without recording"
+
+
 # --- measures ------------------------------------------------------------------------------------
 
 

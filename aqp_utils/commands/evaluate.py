@@ -16,6 +16,9 @@ def add_arguments(parser):
             f"--{role}-column", metavar="NAME", help=f"column with {what}; default: by name"
         )
     parser.add_argument("--folder", metavar="DIR", help="recordings; default: where LABELS.csv is")
+    parser.add_argument(
+        "--outside", action="store_true", help="read recordings outside that folder, too"
+    )
     parser.add_argument("--model", metavar="DIR", help="trained model; default: the shipped one")
     parser.add_argument("--out", metavar="DIR", help="default: outputs/evaluation/LABELS")
     parser.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="draws (1000)")
@@ -50,7 +53,7 @@ def run(arguments):
     out = Path(arguments.out or Path("outputs", "evaluation", path.stem))
     roles = ("file", "score", "condition", "source")
     named = {role: getattr(arguments, f"{role}_column") for role in roles}
-    labels = read_labels(path, arguments.folder, **named)
+    labels = read_labels(path, arguments.folder, arguments.outside, **named)
     print(f"{len(labels.table)} labelled recordings; columns: {_columns(labels)}")
     predictor = Predictor.load(arguments.model, arguments.device)
     ensure_writable(out)

@@ -4,7 +4,10 @@ Known without being told: NISQA's corpora (filepath_deg, mos, con), TCD-VoIP (Fi
 ConditionID), MOS-Bench (wav_path, score, system_id) and VoiceMOS (no header: name, score).
 """
 
+import csv
+import os
 import re
+import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
@@ -12,6 +15,7 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 import pandas as pd
 
+from aqp_utils.core.text import shown
 from aqp_utils.recordings.folders import recordings_in
 from aqp_utils.recordings.reading import extensions
 
@@ -31,6 +35,9 @@ CONDITION_COLUMNS = (
 SOURCE_COLUMNS = ("ref", "filepath_ref", "filename_ref", "reference", "clean_file", "sample_id")
 VOICEMOS_NAME = re.compile(r"(sys[^-_]+)[-_]utt")
 DELIMITERS = ",;\t|"
+LARGEST_TABLE_MB = 200
+LONGEST_CELL = 10_000  # characters; a path has at most 4,096
+HIGHEST_SCORE = 1e6  # in size; no scale of quality goes there, and its square is still a number
 
 
 @dataclass
@@ -56,7 +63,7 @@ class Labels:
     problems: list = field(default_factory=list)
 
 
-def read_labels(path, folder=None, **named):
+def read_labels(path, folder=None, outside=False, **named):
     """Read a CSV of recordings with scores and find the recordings.
 
     Parameters
@@ -65,6 +72,8 @@ def read_labels(path, folder=None, **named):
         Text in UTF-8 with commas, semicolons, tabs or bars between columns.
     folder : path, optional
         Where the recordings are; default: the folder of the table.
+    outside : bool
+        Whether the table may name recordings that are not under `folder`.
     **named
         file, score, condition, source: names of the columns; default: guessed by name.
 
@@ -75,7 +84,8 @@ def read_labels(path, folder=None, **named):
     Raises
     ------
     ValueError
-        If this is no such table, or a column is missing or cannot be guessed.
+        If this is no such table, a cell is beyond measure, or a column is missing or cannot be
+        guessed.
     """
     path = Path(path)
     folder = path.parent if folder is None else Path(folder)
@@ -83,7 +93,7 @@ def read_labels(path, folder=None, **named):
         raise ValueError(f"{folder} is no folder; --folder names where the recordings are.")
     rows = _read_rows(path, named)
     columns = _choose_columns(rows, path, named)
-    found = _Recordings(folder)
+    found = _Recordings(folder, outside)
     labels = Labels(pd.DataFrame(), columns, len(rows))
     usable = _usable_rows(rows, columns, found, labels.problems)
     labels.table = _one_row_per_file(usable, labels.problems)
@@ -104,12 +114,18 @@ def _read_rows(path, named):
     """The table as text, with the line of each row in the file as index."""
     if path.is_dir() or path.suffix.lower() in (".xlsx", ".xls", ".ods"):
         raise ValueError(f"{path} is no CSV; export the table of labels as CSV first.")
+    megabytes = path.stat().st_size / 1e6
+    if megabytes > LARGEST_TABLE_MB:
+        raise ValueError(
+            f"{path} has {megabytes:.0f} MB; a table of labels has at most {LARGEST_TABLE_MB} MB."
+        )
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text; save the table as CSV in UTF-8.") from None
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(DELIMITERS, key=first.count)
+    _check_cells(text, delimiter, path)
     header = _has_header(first.split(delimiter), named)
     try:
         rows = pd.read_csv(
@@ -133,6 +149,31 @@ def _read_rows(path, named):
     if rows.empty:
         raise ValueError(f"{path} holds no rows.")
     return rows
+
+
+def _check_cells(text, delimiter, path):
+    """Refuse cells that no table of labels has, before pandas makes many copies of them."""
+    if len(text) <= LONGEST_CELL:
+        return
+    usual = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+    try:
+        names = []
+        for row in reader:
+            names = names or row
+            longest = max(map(len, row), default=0)
+            if longest > LONGEST_CELL:
+                column = [len(cell) for cell in row].index(longest)
+                name = names[column] if column < len(names) and names is not row else ""
+                said = f" ({shown(name)})" if 0 < len(name) < 100 else ""
+                raise ValueError(
+                    f"{path}: line {reader.line_num}, column {column + 1}{said} holds {longest:,} "
+                    f"characters; a cell has at most {LONGEST_CELL:,}."
+                )
+    except csv.Error:
+        pass  # pandas says what is wrong with it
+    finally:
+        csv.field_size_limit(usual)
 
 
 def _has_header(cells, named):
@@ -159,7 +200,7 @@ def _number(text, decimal="."):
         value = float(str(text).strip().replace(decimal, "."))
     except ValueError:
         return None
-    return value if np.isfinite(value) else None
+    return value if abs(value) <= HIGHEST_SCORE else None
 
 
 def _choose_columns(rows, path, named):
@@ -192,8 +233,9 @@ def _ci95_column(present):
 class _Recordings:
     """The recordings under a folder, found by what a table calls them."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, outside=False):
         self.folder, self.files = folder, recordings_in(folder)
+        self._outside = outside
         self.mentioned = set()  # recordings that some row names, usable or not
         self._by_name = defaultdict(list)
         for file in self.files:
@@ -203,8 +245,15 @@ class _Recordings:
     def find(self, name):
         """The recording called `name`, or a ValueError saying why there is none."""
         plain = PureWindowsPath(name).as_posix()  # tables made on Windows have backslashes
-        file = self.folder / plain
-        if not file.is_file():
+        # Without its "..", so that what is looked at here is what will be read.
+        file = Path(os.path.normpath(self.folder / plain))
+        try:
+            there = file.is_file()
+        except (OSError, ValueError):  # too long for a name, or with a zero byte
+            raise ValueError("no name that a file can have") from None
+        if there and not self._outside and not self._within(file):
+            raise ValueError(f"lies outside {self.folder}; --outside reads it")
+        if not there:
             candidates = self._by_name[Path(plain).name]
             if len(candidates) != 1:
                 raise ValueError(
@@ -215,6 +264,10 @@ class _Recordings:
             file = candidates[0]
         self.mentioned.add(file.resolve())
         return file
+
+    def _within(self, file):
+        root = Path(os.path.normpath(self.folder.absolute()))
+        return file.absolute().is_relative_to(root)
 
 
 def _usable_rows(rows, columns, found, problems):
@@ -231,7 +284,7 @@ def _usable_rows(rows, columns, found, problems):
             continue
         score = _number(text, decimal)
         if path is None or score is None:
-            why = "no file named" if path is None else f"the score is {text!r}"
+            why = "no file named" if path is None else _no_score(text, decimal)
             what = "label without recording" if path is None else "score is no number"
             problems.append(_problem(what, f"line {line}: {name}", why))
             continue
@@ -250,6 +303,15 @@ def _usable_rows(rows, columns, found, problems):
     if usable and columns["condition"] is None and usable[0]["condition"]:
         columns["condition"] = "guessed from names like sys…-utt…"
     return pd.DataFrame(usable, columns=names)
+
+
+def _no_score(text, decimal):
+    try:
+        beyond = np.isfinite(float(text.strip().replace(decimal, ".")))
+    except ValueError:
+        beyond = False
+    limit = f", beyond ±{HIGHEST_SCORE:,.0f}" if beyond else ""
+    return f"the score is {text!r}{limit}"
 
 
 def _condition(row, columns, name):
