@@ -2,6 +2,10 @@
 
 import csv
 import sys
+from pathlib import Path
+
+# The scripts of this folder are run by their path; the package lies beside `tests`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
 class Results:
