@@ -29,7 +29,7 @@ from aqp_utils.sources.formant_voice import speech_clip  # noqa: E402
 
 WIDTH, HEIGHT = 1060, 870
 APP_HEIGHT = 1500  # Voilà scrolls inside the page: all of a tab has to be in the window
-COLORS = 64  # of the palette of a picture; keeps all of them under a megabyte
+COLORS = 256  # of the palette of a picture; keeps each of them small
 WAIT_MS = 180_000
 PHONE = dict(viewport=dict(width=390, height=780), is_mobile=True, has_touch=True)
 PHONE |= dict(device_scale_factor=1.25)
@@ -38,7 +38,8 @@ PHONE |= dict(device_scale_factor=1.25)
 def save(png, path):
     """Store a screenshot with a palette of its own."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    image.quantize(COLORS, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    # Covers rare colours too: a colour bar is a few pixels, a spectrogram is most of the picture.
+    image.quantize(COLORS, method=Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
     print(f"{path.name}: {image.width} x {image.height}, {path.stat().st_size / 1000:.0f} kB")
 
 

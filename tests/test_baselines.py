@@ -12,6 +12,7 @@ from aqp_utils.evaluation.baselines import (
     Constant,
     Oracle,
     Ridge,
+    answers,
     class_mean_score,
 )
 from aqp_utils.evaluation.metrics import clip_metrics
@@ -110,3 +111,21 @@ def test_the_class_alone_scores_the_mean_of_its_class():
     certain = class_mean_score(train, np.eye(3))
     np.testing.assert_allclose(certain, [1.5, 2.5, 4.0])
     np.testing.assert_allclose(class_mean_score(train, [[0.5, 0.5, 0]]), [2.0])
+
+
+def test_every_baseline_answers_and_what_listens_answers_twice(study):
+    features, clips, is_train = study
+    clips = clips.assign(part=np.where(is_train, "train", "test"))
+    found = answers(features[:, :2], features, clips)
+    assert list(found) == [
+        "mean score, majority class",
+        *("ridge (19)", "ridge (all inputs)"),
+        *("gradient boosting (19)", "gradient boosting (all inputs)"),
+        "oracle (kind and severity)",
+    ]
+    for name, table in found.items():
+        assert (table["part"] == "test").all() and len(table) == (~is_train).sum(), name
+        assert table["predicted_score"].between(1.0, 4.5).all(), name
+    ridge = Ridge().fit(features[is_train], clips[is_train])
+    same = ridge.predict(features[~is_train], clips[~is_train])
+    np.testing.assert_array_equal(found["ridge (all inputs)"]["predicted_score"], same.score)

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from aqp_utils.core.scale import CLASSES
-from aqp_utils.evaluation.comparison import differences, per_seed, summary
-from aqp_utils.evaluation.metrics import clip_metrics
+from aqp_utils.evaluation.baselines import class_mean_score
+from aqp_utils.evaluation.comparison import HEADS, differences, entries, heads, per_seed, summary
+from aqp_utils.evaluation.metrics import clip_metrics, within_classes
 
 
 def condition(name, noise, seeds=3, experiment="inputs"):
@@ -119,3 +120,65 @@ def test_one_source_has_no_interval_and_no_clear_difference(predictions):
 def test_one_seed_has_no_spread(predictions):
     table = summary(predictions[predictions["seed"] == 0], 20, np.random.default_rng(0))
     assert table["sd"].isna().all() and np.isfinite(row(table, "bad", "pcc")["low"])
+
+
+def all_clips(part):
+    """The table that `part`, the test clips of every seed, was cut from: 50 sources."""
+    clips = part.drop_duplicates("clip")[["clip", "source", "quality", "score"]]
+    assert clips["source"].nunique() > 30
+    return clips
+
+
+def test_heads_are_measured_seed_by_seed_as_by_hand():
+    part = condition("one", 0.2)
+    clips = all_clips(part)
+    found = heads(part, clips, 50, np.random.default_rng(0))
+    rows = []
+    for _, tested in part.groupby("seed"):
+        learned = clips[~clips["source"].isin(tested["source"])]
+        alone = class_mean_score(learned, tested[[f"p_{name}" for name in CLASSES]])
+        for answer, score in zip(HEADS, (tested["predicted_score"], alone), strict=True):
+            table = tested.assign(predicted_score=score)
+            rows.append(
+                {
+                    "answer": answer,
+                    "rmse": np.sqrt(np.mean((score - tested["score"]) ** 2)),
+                    "pcc": np.corrcoef(score, tested["score"])[0, 1],
+                    "rmse_inside": within_classes(table)["rmse"].mean(),
+                    "pcc_inside": within_classes(table)["pcc"].mean(),
+                }
+            )
+    by_hand = pd.DataFrame(rows).groupby("answer").mean()
+    for answer in HEADS:
+        for metric in by_hand:
+            assert found.loc[(answer, metric), "estimate"] == pytest.approx(
+                by_hand.loc[answer, metric]
+            )
+    for metric in by_hand:
+        gap = found.loc[("difference", metric)]
+        assert gap["estimate"] == pytest.approx(
+            by_hand.loc[HEADS[0], metric] - by_hand.loc[HEADS[1], metric]
+        )
+        assert gap["low"] <= gap["estimate"] <= gap["high"]
+
+
+def test_a_score_head_that_hears_inside_the_bands_is_told_from_one_that_does_not():
+    good, deaf = condition("good", 0.1), condition("deaf", 0.1)
+    sure = np.eye(3)[[CLASSES.index(name) for name in good["quality"]]]
+    unsure = np.random.default_rng(1).dirichlet([1, 1, 1], len(good))
+    for table in (good, deaf):  # a class head that is always right, and never quite sure
+        table[[f"p_{name}" for name in CLASSES]] = 0.95 * sure + 0.05 * unsure
+    shuffled = deaf.groupby(["seed", "quality"])["score"].transform(
+        np.random.default_rng(2).permutation
+    )
+    deaf["predicted_score"] = shuffled  # the right bands, and nothing inside them
+    clear = heads(good, all_clips(good), 200, np.random.default_rng(0)).loc["difference"]
+    assert clear.loc["pcc_inside", "low"] > 0.3 and clear.loc["rmse", "high"] < 0
+    nothing = heads(deaf, all_clips(deaf), 200, np.random.default_rng(0)).loc["difference"]
+    assert nothing.loc["rmse", "high"] > 0 and nothing.loc["pcc_inside", "low"] < 0
+
+
+def test_an_undefined_number_is_none():
+    index = pd.MultiIndex.from_tuples([("score head", "pcc")], names=["answer", "metric"])
+    table = pd.DataFrame({"estimate": [0.5], "low": [np.nan], "high": [np.nan]}, index)
+    assert entries(table, "score head") == {"pcc": {"value": 0.5, "low": None, "high": None}}

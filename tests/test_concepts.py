@@ -71,6 +71,7 @@ CONCEPTS = {
     ],
     "06_stress": [
         "over_seeds",
+        "head_worth",
         "held_out",
         "paired_rise",
         "pairs_in_order",

@@ -218,6 +218,9 @@ def test_the_stress_tables_are_finite_and_name_every_kind(series):
     assert all(set(rises) == kinds for rises in stress["unseen_kind"].values())
     assert set(stress["severity_left_out"]) == {"1", "2", "3"}
     assert 0 <= stress["conformal"]["coverage_other_sources"] <= 1
+    assert set(stress["gaps"]) == {"with gaps", "without gaps"}
+    for answers in stress["gaps"].values():
+        assert set(answers) == {"score head", "class head alone", "difference"}
 
 
 def test_the_demo_is_scored_and_the_report_holds_all_three_parts(series):

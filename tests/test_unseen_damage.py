@@ -9,8 +9,11 @@ from scipy.signal import welch
 from tiny_predictor import save_predictor, voice_like
 
 from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
+from aqp_utils.data import small_study
+from aqp_utils.data.clips import make_clean, make_degraded, plan_degraded
 from aqp_utils.data.labels import pseudo_pesq
 from aqp_utils.degradations.catalogue import TRAINED_ON, UNSEEN
+from aqp_utils.degradations.degrade import KINDS
 from aqp_utils.degradations.noise import add_coloured_noise, coloured_noise
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.evaluation import comparison, unseen_damage
@@ -145,7 +148,7 @@ def test_family_is_made_labelled_and_resumed(tmp_path, capsys):
     save_predictor(tmp_path)
     encoder = load_encoder(str(tmp_path / "encoder"), hidden_size=None, device="cpu", verbose=False)
     made = [
-        unseen_damage.make_family("speech", 5, 1.0, encoder, "classic", tmp_path / "checkpoints", 0)
+        small_study.of_family("speech", 5, 1.0, encoder, "classic", tmp_path / "checkpoints", 0)
         for _ in range(2)
     ]
     features, clips = made[0]
@@ -154,3 +157,19 @@ def test_family_is_made_labelled_and_resumed(tmp_path, capsys):
     for name in features:
         assert np.array_equal(features[name], made[1][0][name])
     assert "resuming" in capsys.readouterr().out
+
+
+def test_a_run_is_drawn_again_from_the_same_sources(tmp_path):
+    save_predictor(tmp_path)
+    encoder = load_encoder(str(tmp_path / "encoder"), hidden_size=None, device="cpu", verbose=False)
+    clean = make_clean(tmp_path / "01_clean", 5, "tones", 1.0, 0)
+    folder = tmp_path / "02_degraded"
+    clips = make_degraded(folder, plan_degraded(clean, KINDS, (1, 3)), "pseudo_pesq", 0)
+    how = (encoder, "classic", tmp_path / "checkpoints", 0)
+    features, again = small_study.redrawn(folder, clips, False, *how)
+    same = ["clip", "source", "kind", "severity", "quality"]
+    pd.testing.assert_frame_equal(again[same], clips[same])
+    assert not again["score"].isin(clips["score"]).any()
+    assert features["classic"].shape == (10, 19) and features["embedding"].shape == (10, 32)
+    _, as_it_was = small_study.redrawn(folder, clips, True, *how)
+    pd.testing.assert_series_equal(as_it_was["score"], clips["score"])

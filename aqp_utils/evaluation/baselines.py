@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from aqp_utils.core.scale import CLASSES, SCALE
-from aqp_utils.model.prediction import Prediction, from_probabilities
+from aqp_utils.data.split import TEST
+from aqp_utils.model.prediction import Prediction, from_probabilities, prediction_table
 
 ALPHAS = np.logspace(-1, 5, 7)  # ridge penalties tried; inputs have unit variance
 FOLDS = 5  # of the search for the penalty
@@ -127,11 +128,40 @@ BASELINES = {
 }
 
 
+ON_FEATURES = ("ridge", "gradient boosting")  # these listen; the others ignore the features
+
+
+def answers(features, inputs, clips):
+    """Every baseline fitted on the training part, asked about the test part.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n, 19)
+    inputs : ndarray, shape (n, n_inputs)
+        All that the network gets. What listens answers twice, once on each.
+    clips : DataFrame, n rows
+        With the column part, "train" or "test", beside those that the baselines need.
+
+    Returns
+    -------
+    dict
+        Name -> `prediction_table` of the test clips.
+    """
+    asked = (clips["part"] == TEST).to_numpy()
+    found = {}
+    for name, baseline in BASELINES.items():
+        for title, given in {"19": features, "all inputs": inputs}.items():
+            listens = name in ON_FEATURES
+            if listens or title == "19":
+                fitted = baseline().fit(given[~asked], clips[~asked])
+                answer = fitted.predict(given[asked], clips[asked])
+                table = prediction_table(clips[asked], answer).reset_index(drop=True)
+                found[f"{name} ({title})" if listens else name] = table
+    return found
+
+
 def _class_shares(quality):
     return np.array([np.mean(quality == name) for name in CLASSES])
-
-
-ON_FEATURES = ("ridge", "gradient boosting")  # these listen; the others ignore the features
 
 
 def class_mean_score(train, probabilities):

@@ -9,9 +9,16 @@ corrected for the number of comparisons: of many, one in twenty looks clear by l
 import numpy as np
 import pandas as pd
 
+from aqp_utils.core.scale import CLASSES
 from aqp_utils.evaluation import counted
-from aqp_utils.evaluation.bootstrap import interval_or_value, paired_difference
+from aqp_utils.evaluation.baselines import class_mean_score
+from aqp_utils.evaluation.bootstrap import (
+    bootstrap_interval,
+    interval_or_value,
+    paired_difference,
+)
 from aqp_utils.evaluation.metrics import clip_metrics, monotonicity
+from aqp_utils.evaluation.summary import plain
 
 TRIAL = ["experiment", "condition"]
 METRICS = ("accuracy", "macro_f1", "off_by_two", "bias", "mae", "rmse", "pcc", "srcc")
@@ -121,6 +128,74 @@ def differences(predictions, reference, n, rng):
     return pd.concat(tables, ignore_index=True)
 
 
+HEADS = ("score head", "class head alone")
+
+
+def heads(predictions, clips, n, rng):
+    """What the score head adds to the class head: both as scores, and their difference.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        One condition of `experiments.run`: every seed with its test clips.
+    clips : DataFrame
+        The table of clips that it was run on. Training clips of a seed are those it did not test.
+    n : int
+        Bootstrap draws of sources.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    DataFrame, index (answer, metric)
+        answer is one of `HEADS` or "difference" (score head minus class head alone, on the same
+        draws); metric is rmse, pcc, rmse_inside or pcc_inside (within a class, mean over the
+        classes). estimate (mean over seeds), low, high (95 %).
+    """
+    parts = []
+    for _, part in predictions.groupby("seed", sort=False):
+        learned = clips[~clips["source"].isin(part["source"])]
+        probabilities = part[[f"p_{name}" for name in CLASSES]]
+        parts.append(part.assign(from_class=class_mean_score(learned, probabilities)))
+    table = pd.concat(parts, ignore_index=True)
+    rows = bootstrap_interval(_both_heads, table, "source", n, rng)
+    return rows.rename_axis(["answer", "metric"])
+
+
+def entries(table, name):
+    """Rows of a table of intervals under its first index: metric -> {"value", "low", "high"}.
+
+    None where a number is undefined, as JSON and `plots.intervals` take it.
+    """
+    ends = {"value": "estimate", "low": "low", "high": "high"}
+    return {
+        metric: {key: plain(row[column]) for key, column in ends.items()}
+        for metric, row in table.loc[name].iterrows()
+    }
+
+
+def _both_heads(table, counts):
+    found = {}
+    for answer, column in zip(HEADS, ("predicted_score", "from_class"), strict=True):
+        seeds = [
+            _score_metrics(part, counts[:, part.index], column)
+            for _, part in table.groupby("seed", sort=False)
+        ]
+        for metric in seeds[0]:
+            values = np.array([seed[metric] for seed in seeds])
+            found[answer, metric] = counted.mean_of_defined(values)
+    one, other = HEADS
+    metrics = [metric for answer, metric in found if answer == one]
+    return found | {("difference", m): found[one, m] - found[other, m] for m in metrics}
+
+
+def _score_metrics(part, counts, column):
+    quality, true, given = (part[name].to_numpy() for name in ("quality", "score", column))
+    inside = counted.inside_classes(counts, quality, true, given)
+    rmse = np.sqrt(counted.mean(counts, (given - true) ** 2))
+    values = (rmse, counted.pearson(counts, true, given), *inside)
+    return dict(zip(("rmse", "pcc", "rmse_inside", "pcc_inside"), values, strict=True))
+
+
 def mean_over_seeds(table, counts):
     """Metrics within each seed, averaged over the seeds, in every draw of clips.
 
@@ -139,12 +214,7 @@ def mean_over_seeds(table, counts):
         counted.of_predictions(table.iloc[rows], counts[:, rows])
         for _, rows in sorted(table.groupby("seed").indices.items())
     ]
-    return {name: _mean_of_defined([seed[name] for seed in seeds]) for name in METRICS}
-
-
-def _mean_of_defined(values):
-    defined = np.isfinite(values)
-    return counted.ratio(np.where(defined, values, 0).sum(axis=0), defined.sum(axis=0))
+    return {name: counted.mean_of_defined([seed[name] for seed in seeds]) for name in METRICS}
 
 
 def _paired(part, base, trial):

@@ -38,6 +38,26 @@ def pearson(counts, x, y):
     return np.where(defined, correlation, np.nan)
 
 
+def inside_classes(counts, quality, true, predicted):
+    """RMSE and PCC inside each true class, averaged over the classes: two of shape (n_draws,).
+
+    Labels lie in bands, one per class; this is what is left without the distance between them. A
+    class that a draw does not define is left out of that draw.
+    """
+    squared, correlation = [], []
+    for name in pd.unique(quality):
+        here = counts * (quality == name)
+        squared.append(mean(here, (predicted - true) ** 2))
+        correlation.append(pearson(here, true, predicted))
+    return mean_of_defined(np.sqrt(squared)), mean_of_defined(np.array(correlation))
+
+
+def mean_of_defined(values):
+    """Mean over the first axis of what is not NaN; NaN where nothing is."""
+    defined = np.isfinite(values)
+    return ratio(np.where(defined, values, 0).sum(axis=0), defined.sum(axis=0))
+
+
 def spearman(counts, x, y):
     """Pearson correlation of the ranks in each draw; NaN where `pearson` is."""
     return pearson(counts, mid_ranks(counts, x), mid_ranks(counts, y))

@@ -5,16 +5,11 @@ judged: a source damaged more must score lower. White noise, which is trained on
 them.
 """
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from aqp_utils.core.audio import SAMPLE_RATE, rms_dbfs, set_level_dbfs
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.data.clips import make_clean, make_degraded, plan_degraded
-from aqp_utils.data.extraction import embeddings_of, features_of
 from aqp_utils.data.labels import pseudo_pesq
 from aqp_utils.data.split import TEST, TRAIN, grouped_split
 from aqp_utils.degradations.catalogue import TRAINED_ON, UNSEEN
@@ -23,9 +18,6 @@ from aqp_utils.evaluation import counted
 from aqp_utils.evaluation.bootstrap import bootstrap_interval
 from aqp_utils.evaluation.experiments import UNUSED, select_inputs, train_and_predict
 from aqp_utils.evaluation.metrics import spearman
-
-SEVERITIES = (1, 2, 3)
-
 
 # --- other damage --------------------------------------------------------------------------------
 
@@ -140,49 +132,6 @@ def unseen_order(table, n_draws, rng):
 # --- the other family ----------------------------------------------------------------------------
 
 
-def make_family(
-    family, n_sources, duration_s, encoder, feature_set, checkpoints, seed, label="pseudo_pesq"
-):
-    """A small study of one family: clips, labels and features; only the checkpoints stay.
-
-    Parameters
-    ----------
-    family : str
-        "tones" or "speech".
-    n_sources : int
-        Each is damaged by one kind at three severities.
-    duration_s : float
-    encoder : Encoder
-    feature_set : str
-        "psychoacoustic" or "classic".
-    checkpoints : Path
-        `Stage.checkpoints`: what was computed before is read from there.
-    seed : int
-    label : str
-        As `dataset.make_degraded`: that of the run which this family is compared with.
-
-    Returns
-    -------
-    features : dict of ndarray
-        embedding and `feature_set`, as in features.npz.
-    clips : DataFrame
-        As the table of 02_degraded.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        clean_folder, folder = (Path(folder) / name for name in ("01_clean", "02_degraded"))
-        clean = make_clean(clean_folder, n_sources, family, duration_s, seed)
-        plan = plan_degraded(clean, KINDS, SEVERITIES)
-        clips = make_degraded(folder, plan, label, seed)
-        files = [folder / file for file in clips["file"]]
-        features = {
-            feature_set: features_of(files, feature_set, checkpoints, f"{family}: features"),
-            "embedding": embeddings_of(files, encoder, checkpoints, label=f"{family}: embedding")[
-                0
-            ],
-        }
-    return features, clips
-
-
 def cross_family(families, inputs, training, seeds):
     """Train on each family and test on all of them.
 
@@ -192,7 +141,7 @@ def cross_family(families, inputs, training, seeds):
     Parameters
     ----------
     families : dict
-        Name -> (features, clips), from `make_family` or from the arrays and table of a run.
+        Name -> (features, clips), from `small_study.of_family`, or arrays and table of a run.
     inputs : str
         As `experiments.Trial.inputs`.
     training : experiments.Training

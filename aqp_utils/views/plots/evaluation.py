@@ -229,7 +229,7 @@ def within_classes(predictions):
         Columns quality, score, predicted_score.
     """
     fig, axes = plt.subplots(1, 3, figsize=(8.6, 3.1), sharey=True)
-    for ax, name in zip(axes, scale.CLASSES, strict=True):
+    for ax, name in zip(axes, scale.CLASSES[::-1], strict=True):  # as in tables: the best first
         part = predictions[predictions["quality"] == name]
         ax.plot(SCALE, SCALE, color="0.7", lw=1, zorder=0)
         ax.plot(part["score"], part["predicted_score"], "o", color=CLASS_COLORS[name], alpha=0.8)

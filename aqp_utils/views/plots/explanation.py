@@ -70,6 +70,9 @@ def _draw_inputs(inputs, ax):
     if len(rest):
         shown[f"the other {len(rest)} together"] = rest.sum()
     shown = shown[::-1]
-    ax.barh(list(shown.index), shown, color=_colors(shown))
+    bars = ax.barh(list(shown.index), shown, color=_colors(shown))
+    # A bar may be too short to see beside the longest: its number is not.
+    ax.bar_label(bars, [f"{value:+.2f}" for value in shown], padding=3, fontsize="small")
     ax.axvline(0, color="black", lw=0.8)
+    ax.margins(x=0.18)
     ax.set(xlabel="lifts the score by")
