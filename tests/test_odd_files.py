@@ -1,5 +1,6 @@
 """One odd file costs one row: links in circles, names that are no text, cells that would run."""
 
+import argparse
 import os
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 import soundfile as sf
 from tiny_predictor import RATE, save_predictor, voice_like
 
+from aqp_utils.commands import predict
 from aqp_utils.core.files import write_table
 from aqp_utils.core.text import shown
-from aqp_utils.predict.predictor import Predictor
+from aqp_utils.predict.predictor import TABLE_COLUMNS, Predictor
 from aqp_utils.recordings.folders import find_recordings
 
 
@@ -47,6 +49,54 @@ def test_a_cell_that_a_spreadsheet_would_run_stays_text(tmp_path, name):
     table = pd.read_csv(tmp_path / "t.csv")
     assert table["file"].tolist() == [f"'{name}", "plain"]
     assert table["score"].tolist() == [-1.0, 2.0]
+
+
+def test_the_table_grows_row_by_row_and_a_stop_leaves_what_was_scored(
+    predictor, tmp_path, monkeypatch, capsys
+):
+    for name in ("a.wav", "=b.wav", "c.wav"):
+        sf.write(tmp_path / name, voice_like(1.0), RATE)
+    seen, score = [], Predictor.score
+    part = tmp_path / "out" / "t.csv.part"
+
+    def stopped(self, recording, curve=False):
+        seen.append(pd.read_csv(part)["file"].tolist())
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return score(self, recording, curve)
+
+    monkeypatch.setattr(Predictor, "score", stopped)
+    monkeypatch.setattr(Predictor, "load", lambda *_: predictor)
+    parser = argparse.ArgumentParser()
+    predict.add_arguments(parser)
+    words = [str(tmp_path), "--csv", str(tmp_path / "out" / "t.csv")]
+    with pytest.raises(KeyboardInterrupt):
+        predict.run(parser.parse_args(words))
+    assert [len(files) for files in seen] == [0, 1, 2]
+    table = pd.read_csv(part)
+    assert list(table) == TABLE_COLUMNS and np.isfinite(table["score"]).all()
+    assert f"2 rows are in {part}" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "t.csv").exists()
+    monkeypatch.setattr(Predictor, "score", score)
+    assert predict.run(parser.parse_args(words)) == 0
+    assert os.listdir(tmp_path / "out") == ["t.csv"]
+
+
+def test_a_file_that_the_model_fails_on_is_one_row(predictor, tmp_path, monkeypatch):
+    for name in ("a.wav", "b.wav"):
+        sf.write(tmp_path / name, voice_like(1.0), RATE)
+    score, failed = Predictor.score, []
+
+    def once(self, recording, curve=False):
+        if not failed:
+            failed.append(recording)
+            raise RuntimeError("not enough memory")
+        return score(self, recording, curve)
+
+    monkeypatch.setattr(Predictor, "score", once)
+    table = predictor.files([tmp_path], progress=False)
+    assert "it cannot be scored (RuntimeError: not enough memory)" in table["error"][0]
+    assert np.isfinite(table["score"][1])
 
 
 def test_ordinary_names_are_shown_as_they_are():

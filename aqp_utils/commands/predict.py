@@ -15,7 +15,9 @@ _WORST, _BEST = 1.0, 4.5
 def add_arguments(parser):
     """Command-line arguments of `aqp predict`."""
     parser.add_argument("paths", nargs="+", metavar="FILE|FOLDER", help="recordings, any format")
-    parser.add_argument("--csv", metavar="FILE", help="write the table here")
+    parser.add_argument(
+        "--csv", metavar="FILE", help="write the table here (while it grows: FILE.part)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument(
         "--curve", action="store_true", help="score every second too (with --csv: FILE_curve.csv)"
@@ -45,10 +47,8 @@ def run(arguments):
         check_target(arguments.csv)
     predictor = Predictor.load(arguments.model, arguments.device)
     began = time.monotonic()
-    table = predictor.files(arguments.paths, progress=True, curve=arguments.curve)
+    table = _scored(predictor, arguments)
     summary = _summary(table, time.monotonic() - began)
-    if arguments.csv:
-        _write(table, Path(arguments.csv), arguments.curve)
     if arguments.json:
         print(_as_json(predictor, table))
         print(summary, file=sys.stderr)
@@ -56,6 +56,27 @@ def run(arguments):
         print(_as_text(predictor, table))
         print(summary)
     return 1 if (table["error"] != "").any() else 0
+
+
+def _scored(predictor, arguments):
+    """The table of scores, which is also written where `arguments` say, row by row as it grows."""
+    if not arguments.csv:
+        return predictor.files(arguments.paths, progress=True, curve=arguments.curve)
+    from aqp_utils.core.files import GrowingTable
+    from aqp_utils.predict.predictor import TABLE_COLUMNS
+
+    path = Path(arguments.csv)
+    growing = GrowingTable(path, TABLE_COLUMNS)
+    try:
+        table = predictor.files(
+            arguments.paths, progress=True, curve=arguments.curve, each=growing.add
+        )
+        _write(table, path, arguments.curve)
+    except BaseException:
+        print(f"aqp: stopped; {growing.n_rows} rows are in {growing.path}.", file=sys.stderr)
+        raise
+    growing.end()
+    return table
 
 
 def check_target(path):

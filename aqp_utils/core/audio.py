@@ -14,6 +14,7 @@ from aqp_utils.core.files import atomic
 SAMPLE_RATE = 16_000  # Hz; what Wav2Vec2 and P.862.2 expect
 ACTIVE_LEVEL_DBFS = -26.0  # level of the active part of a clean clip (ITU-T P.56 practice)
 FRAME_S = 0.02  # frame of the activity detector
+FRAME = int(FRAME_S * SAMPLE_RATE)
 ACTIVE_RANGE_DB = 40.0  # frames this far under the loudest one count as pause
 MINIMUM_DURATION_S = 0.25
 
@@ -35,13 +36,36 @@ def active_mask(audio):
     ndarray of bool, shape (n,)
         True where the 20 ms frame is within 40 dB of the loudest frame.
     """
-    frame = int(FRAME_S * SAMPLE_RATE)
-    n_frames = -(-len(audio) // frame)
-    padded = np.zeros(n_frames * frame)
+    return np.repeat(active_frames(frame_powers(audio)), FRAME)[: len(audio)]
+
+
+def frame_powers(audio):
+    """Mean square of every 20 ms frame, the last one filled up with zeros.
+
+    Parameters
+    ----------
+    audio : array_like that gives slices, shape (n,)
+        Read stretch by stretch, so it may be longer than memory.
+
+    Returns
+    -------
+    ndarray, shape (ceil(n / 320),)
+    """
+    stretch = 4096 * FRAME
+    powers = [_powers(audio[start : start + stretch]) for start in range(0, len(audio), stretch)]
+    return np.concatenate(powers) if powers else np.empty(0)
+
+
+def _powers(audio):
+    n_frames = -(-len(audio) // FRAME)
+    padded = np.zeros(n_frames * FRAME)
     padded[: len(audio)] = audio
-    power = np.mean(padded.reshape(n_frames, frame) ** 2, axis=1)
-    active = power > power.max() * 10 ** (-ACTIVE_RANGE_DB / 10)
-    return np.repeat(active, frame)[: len(audio)]
+    return np.mean(padded.reshape(n_frames, FRAME) ** 2, axis=1)
+
+
+def active_frames(powers):
+    """Which frames carry signal: within 40 dB of the loudest; `powers` as of `frame_powers`."""
+    return powers > powers.max() * 10 ** (-ACTIVE_RANGE_DB / 10)
 
 
 def set_level_dbfs(audio, level_dbfs, mask=None):
@@ -52,6 +76,7 @@ def set_level_dbfs(audio, level_dbfs, mask=None):
 
 def level_of_training(audio):
     """Bring the active part to the level of every training clip: volume is no quality."""
+    audio = np.asarray(audio)
     return set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
 
 

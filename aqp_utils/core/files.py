@@ -100,7 +100,12 @@ def write_csv(path, frame):
 
 
 def write_table(path, frame):
-    """`write_csv` for a table that people open: a cell that a spreadsheet would run stays text.
+    """`write_csv` for a table that people open: a cell that a spreadsheet would run stays text."""
+    write_csv(path, for_people(frame))
+
+
+def for_people(frame):
+    """The pandas `frame` with cells that a spreadsheet would run as text.
 
     Cells of text that begin with = + - @, a tab or a carriage return get an apostrophe in front
     (OWASP, CSV injection), as a spreadsheet itself writes them.
@@ -109,7 +114,38 @@ def write_table(path, frame):
     def as_text(cell):
         return f"'{cell}" if isinstance(cell, str) and cell.startswith(_RUNS) else cell
 
-    write_csv(path, frame.map(as_text))
+    return frame.map(as_text)
+
+
+class GrowingTable:
+    """Rows written as they come, into PATH.part beside the table that they will be.
+
+    What a killed process leaves is then all rows but the one it was at.
+
+    Parameters
+    ----------
+    path : Path
+        Of the table that will be there in the end.
+    columns : sequence of str
+    """
+
+    def __init__(self, path, columns):
+        self.path, self._columns = path.with_name(f"{path.name}.part"), list(columns)
+        self.n_rows = 0
+        self.path.write_text(",".join(self._columns) + "\n", encoding="utf-8", newline="")
+
+    def add(self, row):
+        """Write one row, a dict, down to the operating system; what it lacks stays empty."""
+        import pandas as pd
+
+        line = for_people(pd.DataFrame([row], columns=self._columns))
+        with open(self.path, "a", encoding="utf-8", newline="") as file:
+            line.to_csv(file, index=False, header=False, lineterminator="\n")
+        self.n_rows += 1
+
+    def end(self):
+        """Take it away: the table itself is written."""
+        self.path.unlink(missing_ok=True)
 
 
 def write_npz(path, **arrays):

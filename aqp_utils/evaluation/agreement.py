@@ -90,7 +90,7 @@ def _beside(paths, packages, problems, progress):
         if not isinstance(recording, Recording):  # gone since it was scored
             rows.append({})
             continue
-        scores, failures = peer_scores(recording.audio, packages)
+        scores, failures = peer_scores(np.asarray(recording.audio), packages)
         rows.append(scores)
         for package, why in failures.items():
             failed[package].append(why)

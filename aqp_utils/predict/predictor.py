@@ -8,19 +8,14 @@ The curve is made of windows of training length, one every second; the score doe
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from aqp_utils.core.audio import (
-    ACTIVE_RANGE_DB,
-    SAMPLE_RATE,
-    level_of_training,
-    rms_dbfs,
-    without_silent_ends,
-)
+from aqp_utils.core.audio import ACTIVE_RANGE_DB, SAMPLE_RATE, rms_dbfs
 from aqp_utils.core.scale import CLASSES
 from aqp_utils.core.text import shown
 from aqp_utils.encoders.spectrogram import load_spectrogram_encoder
@@ -30,6 +25,7 @@ from aqp_utils.model import conformal
 from aqp_utils.model.fusion import fused
 from aqp_utils.model.saved import DESCRIPTION, load_model
 from aqp_utils.predict import familiarity, shipped
+from aqp_utils.predict.heard import heard
 from aqp_utils.recordings.folders import find_recordings
 from aqp_utils.recordings.reading import RecordingError, from_waveform
 from aqp_utils.recordings.second_process import read_all
@@ -182,7 +178,7 @@ class Predictor:
         """
         return self.score(from_waveform(waveform, sample_rate), curve)
 
-    def files(self, paths, progress=True, curve=False):
+    def files(self, paths, progress=True, curve=False, each=None):
         """Score files, and all recordings in folders.
 
         Parameters
@@ -192,6 +188,8 @@ class Predictor:
             Show a bar.
         curve : bool
             Add the column curve: per recording a list of [start_s, score].
+        each : callable, optional
+            Called with every row, a dict, as soon as it is there.
 
         Returns
         -------
@@ -209,8 +207,12 @@ class Predictor:
             unit="file",
             disable=not progress,
         )
-        rows = [self._row(path, recording, curve) for path, recording in results]
-        rows += [{"file": shown(path), "error": why} for path, why in found.problems.items()]
+        failed = ({"file": shown(path), "error": why} for path, why in found.problems.items())
+        rows = []
+        for row in chain((self._row(path, one, curve) for path, one in results), failed):
+            rows.append(row)
+            if each:
+                each(row)
         table = pd.DataFrame(rows, columns=TABLE_COLUMNS + ["curve"] * curve)
         texts = ["quality", "domain_warning", "notes", "error"]
         table = table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
@@ -219,16 +221,14 @@ class Predictor:
 
     def score(self, recording, curve=False):
         """Score a `Recording`; see `__call__`."""
-        audio, length = level_of_training(recording.audio), round(self.clip_s * SAMPLE_RATE)
-        parts = list(_parts(without_silent_ends(audio), length).values())
+        (whole, within), length = heard(recording.audio), round(self.clip_s * SAMPLE_RATE)
+        parts = list(_parts(within, length).values())
         levels_dbfs = [rms_dbfs(part) for part in parts]
         floor_dbfs = max(levels_dbfs) - ACTIVE_RANGE_DB
         parts = [p for p, level in zip(parts, levels_dbfs, strict=True) if level >= floor_dbfs]
-        inputs = self.inputs(parts)
-        prediction = self.model.predict(inputs)
-        score = float(prediction.score.mean())
-        probabilities = prediction.probabilities.mean(axis=0)
-        notes, outside = self._remarks(recording, inputs.mean(axis=0))
+        scores, probabilities, inputs = self._predict(parts)
+        score, probabilities = float(scores.mean()), probabilities.mean(axis=0)
+        notes, outside = self._remarks(recording, inputs)
         if pauses := len(levels_dbfs) - len(parts):
             notes.append(f"{pauses} of {len(levels_dbfs)} parts are pauses and left out")
         return QualityScore(
@@ -237,10 +237,21 @@ class Predictor:
             score=score,
             interval=self._interval(score, outside, notes),
             duration_s=recording.duration_s,
-            curve=self._curve(_every_second(audio, length), floor_dbfs) if curve else None,
+            curve=self._curve(_every_second(whole, length), floor_dbfs) if curve else None,
             domain=outside,
             notes=notes,
         )
+
+    def _predict(self, windows):
+        """Scores, shape (n,), probabilities, shape (n, 3), and the mean input of all windows."""
+        predictions, inputs_sum = [], 0.0
+        for start in range(0, len(windows), WINDOWS_AT_ONCE):
+            inputs = self.inputs(windows[start : start + WINDOWS_AT_ONCE])
+            inputs_sum = inputs_sum + inputs.sum(axis=0, dtype=np.float64)
+            predictions.append(self.model.predict(inputs))
+        scores = np.concatenate([prediction.score for prediction in predictions])
+        probabilities = np.concatenate([prediction.probabilities for prediction in predictions])
+        return scores, probabilities, inputs_sum / len(windows)
 
     def _interval(self, score, outside, notes):
         """Interval of a score, None without quantiles; wider, with a note, if unlike training."""
@@ -265,8 +276,8 @@ class Predictor:
         )
         sounding = np.array([rms_dbfs(window) >= floor_dbfs for window in windows])
         if sounding.any():
-            heard = [windows[i] for i in np.flatnonzero(sounding)]
-            table.loc[sounding, "score"] = self.model.predict(self.inputs(heard)).score
+            scores, _, _ = self._predict([windows[i] for i in np.flatnonzero(sounding)])
+            table.loc[sounding, "score"] = scores
         return table
 
     def _row(self, path, recording, curve):
@@ -274,8 +285,12 @@ class Predictor:
             if isinstance(recording, RecordingError):
                 raise recording
             result = self.score(recording, curve)
-        except ValueError as error:  # a RecordingError, or what features and encoder refuse
+        except (ValueError, ArithmeticError, MemoryError, OSError, RuntimeError) as error:
+            # A RecordingError, what features and encoder refuse, or PyTorch without memory: the
+            # other files shall not pay for it.
             sentence, name = shown(error), shown(path)
+            if not isinstance(error, ValueError):
+                sentence = f"it cannot be scored ({type(error).__name__}: {sentence})."
             named = sentence if sentence.startswith(name) else f"{name}: {sentence}"
             return {"file": name, "error": named}
         row = {"file": shown(path), **result.row()}
@@ -289,8 +304,8 @@ class Predictor:
 
         Parameters
         ----------
-        windows : list of ndarray, each shape (n_i,)
-            16 kHz, at the level of training.
+        windows : list of array_like, each shape (n_i,)
+            16 kHz, at the level of training; made arrays a few at a time.
 
         Returns
         -------
@@ -299,7 +314,7 @@ class Predictor:
         """
         parts = []
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
-            part = windows[start : start + WINDOWS_AT_ONCE]
+            part = [np.asarray(window) for window in windows[start : start + WINDOWS_AT_ONCE]]
             features = self._beside.submit(lambda part=part: [self._features(x) for x in part])
             embedded = [self.encoder.embed(part)]
             if self.spectrogram is not None:

@@ -2,8 +2,8 @@
 
 Downmix: the mean of the channels, so a mono file and its copy on identical channels agree to the
 bit. Resampling: soxr, quality "HQ", block by block. A constant offset (DC) is taken off before,
-since no ear hears it. Memory: 64 kB per second of audio and a few blocks, whatever the file's rate
-and channels.
+since no ear hears it. Memory: a few blocks and five minutes of audio, whatever the file's length,
+rate and channels; the rest waits in a temporary file.
 """
 
 import functools
@@ -21,6 +21,7 @@ from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.recordings.flac_stream import Digest, stream_info
 from aqp_utils.recordings.mp3_stream import check_mp3
 from aqp_utils.recordings.ogg_pages import check_ogg
+from aqp_utils.recordings.stored import collect
 from aqp_utils.recordings.survey import Survey, downmix
 from aqp_utils.recordings.wav_header import check_wav_header, with_length
 
@@ -42,8 +43,8 @@ class Recording:
 
     Attributes
     ----------
-    audio : ndarray of float32, shape (n,)
-        Mono, at `sample_rate`, full scale 1.0, without DC.
+    audio : ndarray of float32 or StoredAudio, shape (n,)
+        Mono, at `sample_rate`, full scale 1.0, without DC; over five minutes in a file.
     sample_rate : int
         Hz; always 16,000.
     notes : list of str
@@ -279,32 +280,25 @@ def _blocks_of_array(samples):
 
 def _finish(survey, blocks, notes, facts):
     survey.refuse()
-    audio = _convert(blocks, survey)
+    audio = collect(_converted(blocks, survey))
     return Recording(audio, SAMPLE_RATE, notes + survey.notes(), survey.facts() | facts)
 
 
-def _convert(blocks, survey):
-    """Mono float32 at `SAMPLE_RATE`, without DC, from a second pass over the blocks."""
+def _converted(blocks, survey):
+    """Yield mono float32 at `SAMPLE_RATE`, without DC, from a second pass over the blocks."""
     resample = _resampler(survey.rate_hz)
-    audio = np.empty(_length(survey), np.float32)
-    position = 0
+    left = _length(survey)
     pending = None
     for block in blocks:
         if pending is not None:
-            position = _append(audio, position, resample(pending, last=False))
+            yield (part := resample(pending, last=False)[:left])
+            left -= len(part)
         pending = (downmix(block) - survey.dc).astype(np.float32)
-    position = _append(audio, position, resample(pending, last=True))
-    return audio[:position]
+    yield resample(pending, last=True)[:left]
 
 
 def _length(survey):
     return int(np.ceil(survey.n_frames * SAMPLE_RATE / survey.rate_hz)) + 1
-
-
-def _append(audio, position, part):
-    end = min(position + len(part), len(audio))
-    audio[position:end] = part[: end - position]
-    return end
 
 
 def _resampler(rate_hz):

@@ -20,6 +20,7 @@ import numpy as np
 
 from aqp_utils.core.package import PACKAGE
 from aqp_utils.recordings.reading import Recording, RecordingError, read_recording
+from aqp_utils.recordings.stored import PIECE, collect, pieces
 
 PATIENCE_S = 20.0  # without a sign of life; a block of audio takes well under a second
 
@@ -92,6 +93,8 @@ class _Reader:
                 return _Gone("the decoder crashed on this file")
             if isinstance(answer, Recording):
                 return answer
+            if "no_room" in answer:
+                return RecordingError(f"{path}: {answer['no_room']}.")
             if "error" in answer:
                 return RecordingError(answer["error"].replace(str(path.absolute()), str(path), 1))
 
@@ -109,14 +112,33 @@ class _Reader:
             while line := pipe.readline():
                 answer = json.loads(line)
                 if "n_samples" in answer:
-                    audio = np.frombuffer(bytearray(pipe.read(4 * answer["n_samples"])), np.float32)
-                    answer = Recording(audio, notes=answer["notes"], original=answer["original"])
+                    answer = _received(pipe, answer)
                 self._answers.put(answer)
         except (OSError, ValueError):
             pass  # cut off in the middle of an answer
         finally:
             self._answers.put(None)
             pipe.close()
+
+
+def _received(pipe, answer):
+    """The recording whose audio follows `answer` in the pipe, or why there is no room for it."""
+    coming = _audio_in(pipe, answer["n_samples"])
+    try:
+        return Recording(collect(coming), notes=answer["notes"], original=answer["original"])
+    except ValueError as error:
+        for _ in coming:
+            pass
+        return {"no_room": str(error)}
+
+
+def _audio_in(pipe, n_samples):
+    while n_samples:
+        content = pipe.read(4 * min(PIECE, n_samples))
+        if not content:
+            raise OSError("the second process has ended in the middle of an answer")
+        n_samples -= len(content) // 4
+        yield np.frombuffer(content, np.float32)
 
 
 def _serve():
@@ -137,7 +159,8 @@ def _serve():
             say(error=f"{json.loads(line)}: too large for the memory of this machine.")
             continue
         say(n_samples=len(recording.audio), notes=recording.notes, original=recording.original)
-        output.write(recording.audio.data)
+        for piece in pieces(recording.audio):
+            output.write(piece.data)
         output.flush()
 
 

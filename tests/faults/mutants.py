@@ -4,7 +4,7 @@ Takes good files of five formats, damages each in a way that disks, networks and
 do, decodes what is left, and compares it with the good file. A mutant that lost more than 2 % of
 its sound must be refused, or carry a note. Then good files from every program: no note of damage.
 
-    python tests/faults/mutants.py                      # 10,000 mutants and 500 good files a format
+    python tests/faults/mutants.py        # 10,000 mutants, 500 good files of every format
     python tests/faults/mutants.py --mutants 500 --good 20 --seed 7
 """
 
@@ -14,14 +14,18 @@ import csv
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
-from good_files import FORMATS, make, missing_tools
+import pandas as pd
 
-from aqp_utils.recordings.reading import RecordingError, read_recording
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from good_files import FORMATS, make, missing_tools  # noqa: E402
 
+from aqp_utils.core.files import write_csv  # noqa: E402
+from aqp_utils.recordings.reading import RecordingError, read_recording  # noqa: E402
+
+RESULTS = Path(__file__).parent / "results" / "mutants.csv"
 LOST_SHARE = 0.02
 FRAME = 320  # 20 ms at 16 kHz
 ACTIVE_DB = 40.0
@@ -149,77 +153,92 @@ def judge(path, good):
 
 
 def study_mutants(n, rng, folder, write):
-    """Damage `n` files; returns the number of silent ones that lost over 2 %."""
-    silent = 0
+    """Damage `n` files; yields format, mutants tried and silent ones that lost over 2 %."""
     for form in FORMATS:
         bases = [make(folder, form, rng, f"base{i}", rng.uniform(4, 10)) for i in range(N_BASES)]
         goods = [(path.read_bytes(), read_recording(path), how) for path, how in bases]
         ways = WAYS + ((claims_less,) if form == "wav" else ())
         if form == "wav":
             ways = tuple(way for way in ways if way is not reordered)  # any order is a valid WAV
-        for i in range(n // len(FORMATS)):
+        silent = tried = 0
+        while tried < n // len(FORMATS):
             content, good, how = goods[int(rng.integers(N_BASES))]
-            way = ways[i % len(ways)]
+            way = ways[tried % len(ways)]
             mutant = way(content, rng)
             if mutant == content:
                 continue
+            tried += 1
             path = folder / f"mutant.{form}"
             path.write_bytes(mutant)
             verdict, lost, sentence = judge(path, good)
-            bad = verdict == "silent" and lost > LOST_SHARE
-            silent += bad
             write([form, way.__name__, verdict, f"{lost:.4f}", sentence, how])
-            if bad:
+            if verdict == "silent" and lost > LOST_SHARE:
+                silent += 1
                 print(f"silent: {form} {way.__name__} lost {lost:.1%} ({how})", flush=True)
-    return silent
+        yield form, tried, silent
 
 
 def study_good(n, rng, folder, write):
-    """Make `n` good files of every format; returns the number of false alarms."""
-    false = 0
+    """Make `n` good files of every format; yields format, files made and false alarms."""
     for form in FORMATS:
+        false = 0
         for _ in range(n):
             path, how = make(folder, form, rng)
             try:
                 alarm = "; ".join(alarms(read_recording(path).notes))
             except RecordingError as refused:
                 alarm = str(refused).partition(": ")[2]
-            false += bool(alarm)
             write([form, "good", "alarm" if alarm else "good", "0", alarm, how])
             if alarm:
+                false += 1
                 print(f"false alarm: {form}: {alarm} ({how})", flush=True)
-    return false
+        yield form, n, false
 
 
-def main():
-    """Run both studies and write every case to a CSV."""
+def main(words=None):
+    """Run both studies; writes every case, and how many were tried and held.
+
+    Returns
+    -------
+    int
+        0 if no mutant was silent and no good file raised an alarm.
+    """
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--mutants", type=int, default=10_000)
     parser.add_argument("--good", type=int, default=500, help="of every format")
     parser.add_argument("--seed", type=int, default=20_261_129)
-    parser.add_argument("--out", default="outputs/faults/mutants.csv")
-    arguments = parser.parse_args()
+    parser.add_argument("--cases", default="outputs/faults/mutants.csv", help="every single case")
+    parser.add_argument("--results", default=RESULTS, help="tried and held, for the documents")
+    arguments = parser.parse_args(words)
     if missing := missing_tools():
         print(f"not installed here, so without their files: {', '.join(missing)}")
     print(f"seed {arguments.seed}", flush=True)
-    began = time.monotonic()
-    out = Path(arguments.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, open(out, "w", newline="") as table:
+    seeds = np.random.SeedSequence(arguments.seed).spawn(2)
+    rngs = list(map(np.random.default_rng, seeds))
+    cases = Path(arguments.cases)
+    cases.parent.mkdir(parents=True, exist_ok=True)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, open(cases, "w", newline="") as table:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(["format", "damage", "verdict", "lost_share", "sentence", "made_by"])
-        seeds = np.random.SeedSequence(arguments.seed).spawn(2)
-        rngs = list(map(np.random.default_rng, seeds))
+        studies = (
+            ("mutants", study_mutants(arguments.mutants, rngs[0], Path(folder), writer.writerow)),
+            ("good files", study_good(arguments.good, rngs[1], Path(folder), writer.writerow)),
+        )
         with quiet_decoders():
-            silent = study_mutants(arguments.mutants, rngs[0], Path(folder), writer.writerow)
-        with quiet_decoders():
-            false = study_good(arguments.good, rngs[1], Path(folder), writer.writerow)
-    print(
-        f"{silent} of {arguments.mutants} mutants silent though over {LOST_SHARE:.0%} is lost, "
-        f"{false} false alarms on {arguments.good * len(FORMATS)} good files; "
-        f"{time.monotonic() - began:.0f} s; {out}"
-    )
-    return 1 if silent or false else 0
+            for fault, study in studies:
+                for form, tried, broken in study:
+                    rows.append([fault, form.upper(), tried, tried - broken, arguments.seed])
+                    print(rows[-1], flush=True)
+    found = pd.DataFrame(rows, columns=["fault", "about", "tried", "held", "seed"])
+    Path(arguments.results).parent.mkdir(parents=True, exist_ok=True)
+    write_csv(Path(arguments.results), found)
+    print(found.to_string(index=False))
+    return int((found["tried"] != found["held"]).any())
+
+
+def test_no_mutant_is_silent_and_no_good_file_raises_an_alarm():
+    assert main([]) == 0
 
 
 if __name__ == "__main__":
