@@ -250,3 +250,20 @@ def test_tags_around_an_mp3_are_no_alarm(tmp_path):
     ):
         path.write_bytes(content)
         assert check_mp3(path) == []
+
+
+def test_zeroed_blocks_of_adpcm_are_refused_and_a_single_one_noted(tmp_path):
+    audio = 0.3 * np.random.default_rng(0).standard_normal(8 * 16_000)
+    path = tmp_path / "recorder.wav"
+    sf.write(path, audio, 16_000, subtype="MS_ADPCM")
+    assert not [one for one in read_recording(path).notes if "ADPCM" in one]
+    content = bytearray(path.read_bytes())
+    block, start = int.from_bytes(content[32:34], "little"), content.index(b"data") + 8
+    content[start + 9 * block : start + 10 * block] = bytes(block)
+    path.write_bytes(content)
+    (note,) = [one for one in read_recording(path).notes if "ADPCM" in one]
+    assert note.startswith("damaged: 1 of ") and note.endswith("begin with what no encoder writes")
+    content[start + 20 * block : start + 60 * block] = bytes(40 * block)
+    path.write_bytes(content)
+    with pytest.raises(RecordingError, match="damaged: 41 of .* blocks of ADPCM"):
+        read_recording(path)

@@ -9,6 +9,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from aqp_utils.recordings import adpcm_blocks
+
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # format tags whose frame size follows from bits and channels
 PCM_BITS = (8, 12, 16, 20, 24, 32, 64)
 MOST_CHUNKS = 10_000
@@ -58,8 +60,13 @@ def check_wav_header(path):
         if "fmt " not in header or "data" not in header:
             missing = "fmt" if "fmt " not in header else "data"
             raise ValueError(f"the WAV header has no {missing} chunk in its {size} bytes")
-        _check_format(header["fmt "])
-        return _check_length(header, file)
+        claim = header["fmt "]
+        _check_format(claim)
+        notes = _check_length(header, file)
+        if claim.tag == adpcm_blocks.TAG:
+            (start, length), size = header["data"], header["size"]
+            notes += adpcm_blocks.check_adpcm(file, start, min(length, size - start), claim)
+        return notes
 
 
 def with_length(path):

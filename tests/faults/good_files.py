@@ -58,7 +58,9 @@ def make(folder, form, rng, name="good", duration_s=None):
         how = words(source, target, rng)
     else:
         how = f"{tool} {' '.join(map(str, words))}"
-        subprocess.run(_command(tool, words, source, target), check=True, capture_output=True)
+        made = subprocess.run(_command(tool, words, source, target), capture_output=True)
+        if made.returncode:  # an encoder may not know this rate at this bit rate
+            return make(folder, form, rng, name, duration_s)
     if form == "mp3" and rng.random() < 0.3:
         how += _more_tags(target, rng)
     source.unlink()

@@ -25,7 +25,7 @@ from good_files import FORMATS, make, missing_tools  # noqa: E402
 from aqp_utils.core.files import write_csv  # noqa: E402
 from aqp_utils.recordings.reading import RecordingError, read_recording  # noqa: E402
 
-RESULTS = Path(__file__).parent / "results" / "mutants.csv"
+RESULTS = Path(__file__).parent / "counts" / "mutants.csv"
 LOST_SHARE = 0.02
 FRAME = 320  # 20 ms at 16 kHz
 ACTIVE_DB = 40.0

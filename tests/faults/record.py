@@ -2,7 +2,7 @@
 
     python tests/faults/record.py outputs/faults --seed 0
 
-sums up the tables of kills.py, flips.py, disk.py and mutants.py in a folder, one row a trial each.
+sums up the tables of kills.py, flips.py and disk.py in a folder, one row a trial each.
 """
 
 import argparse
@@ -14,7 +14,6 @@ from aqp_utils.core.files import write_csv
 
 FOLDER = Path(__file__).parent / "counts"
 COLUMNS = ["fault", "about", "tried", "held", "seed"]
-LOST_SHARE = 0.02  # as in mutants.py
 
 
 def record(name, rows):
@@ -54,17 +53,7 @@ def disk(trials):
     yield "read-only", "every command", trials[~full]
 
 
-def mutants(trials):
-    """Damaged and good recordings; a mutant is wrong if it is silent though content is lost."""
-    silent = (trials["verdict"] == "silent") & (trials["lost_share"] > LOST_SHARE)
-    trials = trials.assign(held=~silent & (trials["verdict"] != "alarm"))
-    good = trials["damage"] == "good"
-    for form, part in trials[~good].groupby("format"):
-        yield "mutants", f"{form} files, cut, changed, reordered", part
-    yield "good files", "of every format, from five encoders", trials[good]
-
-
-TESTS = {one.__name__: one for one in (kills, flips, disk, mutants)}
+TESTS = {one.__name__: one for one in (kills, flips, disk)}
 
 
 def main():
