@@ -163,6 +163,14 @@ def model():
     )
 
 
+def _start_of(card):
+    """From whose weights training went on; a voice held out now may have been heard by it."""
+    if not (start := card.get("started_from")):
+        return ""
+    seen = f"{start['clips']:,} clips, {start['epochs']} epochs"
+    return f", from the weights of {start['version']} ({seen})"
+
+
 def recordings():
     """What the shipped predictor learned from, and what it reached on recordings."""
     card = shipped.card()
@@ -170,8 +178,8 @@ def recordings():
     parts = [
         f"Version {card['version']} (commit {card['made']['git_commit'][:7]}), {size_mb:.0f} MB: "
         f"{card['clips']:,} clips, {card['audio_hours']} hours, {card['training_hours']} hours of "
-        f"training on {card['machine']}. On clips held out of the same synthesis PCC is "
-        f"{interval_text(card['held_out']['pcc'])}. On recordings, clip level:"
+        f"training on {card['machine']}{_start_of(card)}. On clips held out of the same "
+        f"synthesis PCC is {interval_text(card['held_out']['pcc'])}. On recordings, clip level:"
     ]
     for one in shipped.measured():
         rows = [
