@@ -258,7 +258,7 @@ class Predictor:
         if not self.conformal:
             return None
         factor = self.conformal.get("unlike", 1.0)
-        if outside and factor > 1:
+        if outside and factor >= 1.05:  # less would not be seen
             notes.append(f"unlike training: interval {factor:.2g} times as wide")
         return conformal.interval(self.conformal, score, unlike=bool(outside))
 
