@@ -1,9 +1,17 @@
 """Tiny notebooks with the contracts of the real ones, to test what runs them."""
 
+import shutil
+from pathlib import Path
+
 import nbformat
 from nbformat import v4
 
+from aqp_utils.commands import execution
+from aqp_utils.core import package
+from aqp_utils.runs import code, notebooks
 from aqp_utils.runs.notebooks import NOTEBOOKS
+
+PACKAGE = Path(package.PACKAGE)
 
 # Body and own parameters of each notebook; every one also has OUT, SEED and INTERACTIVE.
 SERIES = {
@@ -43,3 +51,11 @@ def write(root, bodies=None):
         nbformat.write(book, root / "notebooks" / f"{NOTEBOOKS[folder]}.ipynb")
         reads = folder
     return root
+
+
+def repository(root, monkeypatch, bodies=None):
+    """A repository in `root`: a copy of the package, which runs now use, and tiny notebooks."""
+    shutil.copytree(PACKAGE, root / "aqp_utils", ignore=shutil.ignore_patterns("assets", "__py*"))
+    for module in (notebooks, code, execution):
+        monkeypatch.setattr(module, "PACKAGE", root / "aqp_utils")
+    return write(root, bodies)

@@ -13,9 +13,9 @@ from aqp_utils.data.clips import make_clean, make_degraded, plan_degraded
 from aqp_utils.data.extraction import extract
 from aqp_utils.data.split import grouped_split
 from aqp_utils.encoders.wav2vec2 import load_encoder
-from aqp_utils.evaluation.baselines import BASELINES, ON_FEATURES, class_mean_score
+from aqp_utils.evaluation.baselines import answers, class_mean_score
 from aqp_utils.evaluation.summary import summarize
-from aqp_utils.model import Examples, MultiTaskNet, QualityModel, fused, prediction_table, train
+from aqp_utils.model import Examples, MultiTaskNet, QualityModel, fused, train
 from aqp_utils.runs.parameters import PARAMETERS, PRESETS
 
 SHOWCASE = Path(__file__).parents[1] / "outputs" / "showcase"
@@ -68,15 +68,9 @@ def metrics_again(p, everything, features, inputs):
 
     `everything` are the predictions for all clips, as predictions.csv holds them.
     """
-    listening = (everything["part"] == "test").to_numpy()
-    learned, asked = everything[~listening], everything[listening]
-    test, others = asked.reset_index(drop=True), {}
-    for name, baseline in BASELINES.items():
-        for title, given in {"19": features, "all inputs": inputs}.items():
-            if name in ON_FEATURES or title == "19":
-                answer = baseline().fit(given[~listening], learned).predict(given[listening], asked)
-                table = prediction_table(asked, answer).reset_index(drop=True)
-                others[f"{name} ({title})" if name in ON_FEATURES else name] = table
+    learned, asked = (everything[everything["part"] == part] for part in ("train", "test"))
+    test = asked.reset_index(drop=True)
+    others = answers(features, inputs, everything)
     from_class = class_mean_score(learned, test[[f"p_{name}" for name in CLASSES]].to_numpy())
     error = from_class - test["score"].to_numpy()
     others["class head alone"] = test.assign(predicted_score=from_class, error=error)

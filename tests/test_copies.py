@@ -3,33 +3,25 @@
 import io
 import json
 import os
-import shutil
-from pathlib import Path
 
 import fake_series
 import nbformat
 import pytest
 from nbformat import v4
 
-from aqp_utils.commands import cli, copies, execution, series
-from aqp_utils.core import package
-from aqp_utils.runs import code, notebooks
+from aqp_utils.commands import cli, copies, series
+from aqp_utils.runs import notebooks
 
-PACKAGE = Path(package.PACKAGE)
 ODD = "a{b} {SEED} {{c}} $HOME $$ 'q\" \\ ü"
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A repository of tiny notebooks, in a folder with braces; the first prints its folder."""
-    root = tmp_path / "the {repository}"
-    shutil.copytree(PACKAGE, root / "aqp_utils", ignore=shutil.ignore_patterns("assets", "__py*"))
-    for module in (notebooks, code, execution):
-        monkeypatch.setattr(module, "PACKAGE", root / "aqp_utils")
     body = (
         "(stage.folder / 'clip.wav').write_text('1')\nprint(stage.folder.resolve())\nstage.folder"
     )
-    return fake_series.write(root, {"01_clean": body})
+    return fake_series.repository(tmp_path / "the {repository}", monkeypatch, {"01_clean": body})
 
 
 def test_any_printable_name_of_a_run_folder_is_taken_as_it_is(root, monkeypatch):

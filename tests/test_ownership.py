@@ -1,31 +1,21 @@
 """A run folder: what a run wrote is removed again, and nothing else, whatever is asked for."""
 
 import os
-import shutil
 from pathlib import Path
 
 import fake_series
 import pytest
 
-from aqp_utils.commands import cli, execution
-from aqp_utils.core import package
-from aqp_utils.runs import code, notebooks
+from aqp_utils.commands import cli
 from aqp_utils.runs.lock import RunError
 from aqp_utils.runs.stage import Stage, verify
-
-PACKAGE = Path(package.PACKAGE)
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A repository of tiny notebooks and a copy of the package; we stand in it."""
-    root = tmp_path / "repository"
-    shutil.copytree(PACKAGE, root / "aqp_utils", ignore=shutil.ignore_patterns("assets", "__py*"))
-    for module in (notebooks, code, execution):
-        monkeypatch.setattr(module, "PACKAGE", root / "aqp_utils")
-    (root / "notebooks").mkdir()
+    root = fake_series.repository(tmp_path / "repository", monkeypatch)
     (root / ".git").mkdir()
-    fake_series.write(root)
     monkeypatch.chdir(root)
     return root
 
@@ -51,7 +41,9 @@ def test_a_run_folder_that_is_or_holds_the_repository_is_refused(root, capsys, o
     assert "is the repository or holds it" in refused(["-p", "OUT", out], capsys)
 
 
-@pytest.mark.parametrize("out", ["notebooks", "notebooks/run", ".git", str(PACKAGE / "assets")])
+@pytest.mark.parametrize(
+    "out", ["notebooks", "notebooks/run", ".git", str(fake_series.PACKAGE / "assets")]
+)
 def test_a_run_folder_in_the_code_is_refused(root, capsys, out):
     assert "lies in the program's own folder" in refused(["--out", out], capsys)
 

@@ -1,39 +1,31 @@
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import namedtuple
-from pathlib import Path
 
 import fake_series
 import nbformat
 import psutil
 import pytest
 
-from aqp_utils.commands import cli, execution, series
+from aqp_utils.commands import cli, series
 from aqp_utils.commands.execution import NotebookError, Relay
-from aqp_utils.core import package
-from aqp_utils.runs import code, hashes, notebooks, parameters
+from aqp_utils.runs import hashes, notebooks, parameters
 from aqp_utils.runs.lock import RunError
 
 NAMES = list(notebooks.STUDY.values())
-PACKAGE = Path(package.PACKAGE)
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A repository of tiny notebooks and a copy of the package; we stand elsewhere."""
-    root = tmp_path / "repository"
-    shutil.copytree(PACKAGE, root / "aqp_utils", ignore=shutil.ignore_patterns("assets", "__py*"))
-    for module in (notebooks, code, execution):
-        monkeypatch.setattr(module, "PACKAGE", root / "aqp_utils")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    return fake_series.write(root)
+    return fake_series.repository(tmp_path / "repository", monkeypatch)
 
 
 def run(root, **settings):
@@ -282,7 +274,7 @@ main(['--help'])
 assert not {heavy} & set(sys.modules)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=fake_series.PACKAGE.parent
     )
     assert done.returncode == 0, done.stderr
     assert "run the notebooks 01 to 07" in done.stdout

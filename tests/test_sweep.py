@@ -101,6 +101,7 @@ def fake_report(run, seed, shift, sources=range(8)):
             rows.append(
                 dict(
                     clip=f"{source}_{severity}",
+                    file=f"clips/{source}_{severity}.wav",
                     source=source,
                     kind="noise",
                     severity=severity + 1,
@@ -117,7 +118,8 @@ def fake_report(run, seed, shift, sources=range(8)):
         "stage": "05_report",
         "parameters": {"SEED": seed},
         "reads": None,
-        "inputs": {},
+        # The audio of a clip is known by its hash; another seed gives other audio.
+        "inputs": {f"02_degraded/{row['file']}": f"{seed} {row['clip']}" for row in rows},
         "outputs": {"predictions.csv": sha256(folder / "predictions.csv")},
         "code": "",
     }
@@ -132,7 +134,7 @@ def test_differences_are_paired_on_shared_clips_only(tmp_path):
         "worse": fake_report(tmp_path / "worse", 0, 0.3),
         "elsewhere": fake_report(tmp_path / "elsewhere", 1, 0.1),
     }
-    table = compare.compared(runs).set_index(["run", "metric"])
+    table = compare.compared(runs).set_index(["condition", "metric"])
     rmse = table.xs("rmse", level="metric")
     assert rmse.loc["worse", "difference"] == pytest.approx(
         rmse.loc["worse", "mean"] - rmse.loc["good", "mean"]

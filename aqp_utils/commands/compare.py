@@ -1,8 +1,9 @@
 """The command `aqp compare`: any two or more runs side by side, paired by source."""
 
+import math
 from pathlib import Path
 
-REPORT, PREDICTIONS = "05_report", "predictions.csv"
+REPORT, PREDICTIONS, CLIPS = "05_report", "predictions.csv", "02_degraded"
 DRAWS = 1000
 SHOWN = {"accuracy": "accuracy", "pcc": "PCC", "srcc": "SRCC", "rmse": "RMSE"}
 
@@ -17,7 +18,7 @@ def add_arguments(parser):
     )
     parser.epilog = (
         "Clips of the test part, 95 % intervals over sources. A difference is the run minus the\n"
-        "first one, on the clips that both were tested on: same SEED, same sources."
+        "first one, on the clips that both were tested on."
     )
 
 
@@ -72,9 +73,10 @@ def compared(folders):
     Returns
     -------
     DataFrame
-        One row per run and metric: run, metric, mean, sd, low, high, n_clips, then difference,
-        difference_low, difference_high, clear and shared_clips; NaN for the first run and for
-        those that were tested on other clips.
+        `comparison.summary` with a run as condition, one row per run and metric, and
+        `comparison.differences` to the first run beside it (difference, difference_low,
+        difference_high, clear, shared_clips); NaN for the first run itself and for those that were
+        tested on other clips.
 
     Raises
     ------
@@ -86,37 +88,26 @@ def compared(folders):
     from aqp_utils.core.randomness import rng_for
     from aqp_utils.evaluation import comparison
 
-    tables = [_tested(name, folder) for name, folder in folders.items()]
-    everything = pd.concat(tables, ignore_index=True)
+    first, *others = (_tested(name, folder) for name, folder in folders.items())
+    everything = pd.concat([first, *others], ignore_index=True)
     table = comparison.summary(everything, DRAWS, rng_for(0, "bootstrap"))
-    first = tables[0].set_index(["seed", "clip"]).index
-    paired = [
-        one for one in tables[1:] if len(first.intersection(one.set_index(["seed", "clip"]).index))
-    ]
-    if paired:
-        pairs = comparison.differences(
-            pd.concat([tables[0], *paired]),
-            ("run", next(iter(folders))),
-            DRAWS,
-            rng_for(0, "bootstrap"),
-        )
-        pairs = pairs.rename(
-            columns={
-                "low": "difference_low",
-                "high": "difference_high",
-                "n_clips": "shared_clips",
-            }
-        ).drop(columns="n_seeds")
-        table = table.merge(pairs, how="left", on=["experiment", "condition", "metric"])
-    else:
-        table = table.assign(difference=float("nan"), clear=False, shared_clips=0)
-    return table.drop(columns=["experiment", "sd", "n_seeds"]).rename(columns={"condition": "run"})
+    pairs = [one for one in others if one["clip"].isin(first["clip"]).any()]
+    if not pairs:
+        return table.assign(difference=float("nan"), shared_clips=0)
+    reference = ("run", next(iter(folders)))
+    differences = comparison.differences(
+        pd.concat([first, *pairs]), reference, DRAWS, rng_for(0, "bootstrap")
+    )
+    names = {"low": "difference_low", "high": "difference_high", "n_clips": "shared_clips"}
+    differences = differences.rename(columns=names).drop(columns="n_seeds")
+    return table.merge(differences, how="left", on=["experiment", "condition", "metric"])
 
 
 def _tested(name, folder):
     """Predictions of the test part of one run, as `evaluation.comparison` takes them.
 
-    Only they are checked: a run of which clips were thrown away can still be compared.
+    Only they are checked: a run of which clips were thrown away can still be compared. A clip goes
+    by the hash of its audio, so that what two runs share is what they both have heard.
     """
     import pandas as pd
 
@@ -129,19 +120,19 @@ def _tested(name, folder):
         raise RunError(f"{path} is gone or was changed since it was made", "run 05_evaluate again.")
     table = pd.read_csv(path)
     table = table[table["part"] == "test"]
-    seed = record["parameters"]["SEED"]
-    return table.assign(experiment="run", condition=name, seed=seed, judged=True)
+    audio = [record["inputs"][f"{CLIPS}/{file}"] for file in table["file"]]
+    return table.assign(experiment="run", condition=name, seed=0, judged=True, clip=audio)
 
 
 def as_text(table, settings):
     """The table as it is printed: a block for each run."""
     lines = []
-    for name, part in table.groupby("run", sort=False):
+    for number, (name, part) in enumerate(table.groupby("condition", sort=False)):
         about = f" ({settings[name]})" if settings[name] else ""
         lines.append(f"{name}{about}, {part['n_clips'].iloc[0]} clips")
         for row in part[part["metric"].isin(SHOWN)].to_dict("records"):
             lines.append(f"  {SHOWN[row['metric']]:9}{_value(row)}{_difference(row)}")
-        if name != table["run"].iloc[0] and part["difference"].isna().all():
+        if number and part["difference"].isna().all():
             lines.append("  tested on other clips than the first: no paired difference")
     return "\n".join(lines)
 
@@ -151,7 +142,7 @@ def _value(row):
 
 
 def _difference(row):
-    if row["difference"] != row["difference"]:  # NaN
+    if math.isnan(row["difference"]):
         return ""
     ends = f"{row['difference']:+.3f} [{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]"
     return f"   {ends}{'  clear' if row['clear'] else ''}"
@@ -162,16 +153,14 @@ def keep(table, out):
     import matplotlib.pyplot as plt
 
     from aqp_utils.core.files import atomic, write_table
+    from aqp_utils.evaluation.comparison import as_rows
     from aqp_utils.views import plots
 
-    out = Path(out)
-    write_table(out / "comparison.csv", table)
+    out, rows = Path(out), as_rows(table, "run")
+    kept = table.drop(columns=["experiment", "sd", "n_seeds"])
+    write_table(out / "comparison.csv", kept.rename(columns={"condition": "run", "mean": "value"}))
     plots.set_style()
-    rows = {}
-    for row in table.to_dict("records"):
-        ends = {"value": row["mean"], "low": row["low"], "high": row["high"]}
-        rows.setdefault(row["run"], {})[row["metric"]] = ends
-    fig = plots.intervals(rows, SHOWN, reference=table["run"].iloc[0])
+    fig = plots.intervals(rows, SHOWN, reference=next(iter(rows)))
     with atomic(out / "comparison.png") as temporary:
         fig.savefig(temporary, format="png", dpi=150)
     plt.close(fig)

@@ -1,15 +1,11 @@
 """Room on the disk: what a stage needs, and what to say when there is none left."""
 
-import errno
 import re
 import shutil
 import tempfile
 
-FULL = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the quota of the disk is used up",
-    errno.EFBIG: "a file would be larger than this process may write (ulimit -f)",
-}
+from aqp_utils.core.files import FULL
+
 _COPY = 10e6  # bytes of an executed notebook and the figures beside it, rather more than they take
 _MODEL = 8e6  # bytes of a network with its checkpoints
 
@@ -51,7 +47,7 @@ def why_full(error):
     Returns
     -------
     str or None
-        A value of `FULL`.
+        A value of `core.files.FULL`.
     """
     if isinstance(error, OSError):
         return FULL.get(error.errno)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aqp_utils.commands import compare, series
+from aqp_utils.runs import executed as executed_notebooks
 from aqp_utils.runs import parameters
 from aqp_utils.runs.notebooks import STUDY, find_root
 from aqp_utils.runs.stage import check_values
@@ -174,6 +175,7 @@ def take_over(point):
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.copytree(source, temporary)
         temporary.rename(copy)
+        executed_notebooks.record(point.out, point.out / executed, name)
 
 
 def make(root, preset, point):

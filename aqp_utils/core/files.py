@@ -13,6 +13,12 @@ import numpy as np
 
 from aqp_utils.core import journal
 
+FULL = {  # why there is no room, in words
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota of the disk is used up",
+    errno.EFBIG: "the file would be larger than this process may write (ulimit -f)",
+}
+
 
 @contextlib.contextmanager
 def atomic(path):
@@ -35,11 +41,8 @@ def atomic(path):
         journal.enter(path)
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _disk_full(path, temporary, error) from error
-        if error.errno == errno.EFBIG:
-            why = "the file would be larger than this process may write (ulimit -f)"
-            raise OSError(error.errno, why, str(path)) from error
+        if error.errno in FULL:
+            raise _no_room(path, temporary, error) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -48,15 +51,11 @@ def atomic(path):
 _RUNS = ("=", "+", "-", "@", "\t", "\r")  # how a formula begins
 
 
-def _disk_full(path, temporary, error):
+def _no_room(path, temporary, error):
     written = temporary.stat().st_size if temporary.exists() else 0
     free = shutil.disk_usage(path.parent).free
-    return OSError(
-        error.errno,
-        f"the disk is full: the file needs more than {written / 1e6:.1f} MB, "
-        f"{free / 1e6:.1f} MB are free",
-        str(path),
-    )
+    room = f"the file needs more than {written / 1e6:.1f} MB, {free / 1e6:.1f} MB are free"
+    return OSError(error.errno, f"{FULL[error.errno]}: {room}", str(path))
 
 
 def write_text(path, text):

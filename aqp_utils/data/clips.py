@@ -37,7 +37,7 @@ def make_clean(folder, n_sources, family, duration_s, seed):
     (Path(folder) / "clips").mkdir(parents=True, exist_ok=True)
     rows = []
     for source in tqdm(range(n_sources), desc="clean clips", unit="clip"):
-        audio, facts = FAMILIES[family](duration_s, rng_for(seed, "clean", source))
+        audio, facts = clean_clip(family, duration_s, seed, source)
         clip = f"src{source:04d}"
         file = f"clips/{clip}.wav"
         write_wav(Path(folder) / file, audio)
@@ -45,6 +45,11 @@ def make_clean(folder, n_sources, family, duration_s, seed):
             dict(clip=clip, file=file, source=source, family=family, duration_s=duration_s, **facts)
         )
     return pd.DataFrame(rows)
+
+
+def clean_clip(family, duration_s, seed, source):
+    """Clean source number `source` of a family, float32 (n,), and the facts of its synthesis."""
+    return FAMILIES[family](duration_s, rng_for(seed, "clean", source))
 
 
 def stream_of(seed, row):

@@ -10,8 +10,7 @@ import pandas as pd
 
 from aqp_utils.core.audio import read_wav, wav_bytes
 from aqp_utils.core.files import sha256
-from aqp_utils.core.randomness import rng_for
-from aqp_utils.data.clips import FAMILIES, degraded_clip
+from aqp_utils.data.clips import clean_clip, degraded_clip
 from aqp_utils.data.extraction import describe
 
 STEP = 2.0**-15  # of 16-bit PCM
@@ -70,9 +69,8 @@ def remade_clips(out, records, n_each, rng):
         row = table.iloc[i]
         source = int(row["source"])
         if source not in sources:
-            audio, _ = FAMILIES[clean_values["SOURCES"]](
-                clean_values["DURATION_S"], rng_for(clean_values["SEED"], "clean", source)
-            )
+            wanted = (clean_values[name] for name in ("SOURCES", "DURATION_S", "SEED"))
+            audio, _ = clean_clip(*wanted, source)
             name = row["clean_file"].removeprefix("../01_clean/")
             result, sources[source] = _compared(out, records["01_clean"], name, audio)
             results.append(result)

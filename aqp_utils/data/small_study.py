@@ -3,11 +3,12 @@
 import tempfile
 from pathlib import Path
 
+from aqp_utils.core.scale import SEVERITY_CLASS
 from aqp_utils.data.clips import make_clean, make_degraded, plan_degraded
 from aqp_utils.data.extraction import embeddings_of, features_of
 from aqp_utils.degradations.degrade import KINDS
 
-SEVERITIES = (1, 2, 3)
+SEVERITIES = tuple(SEVERITY_CLASS)
 
 
 def of_family(

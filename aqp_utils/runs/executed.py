@@ -1,14 +1,14 @@
 """Which executed notebooks a run holds: their hashes, and those of what they made, in one file.
 
 OUT/notebooks.json names every copy under OUT/notebooks with its SHA-256 and that of the manifest
-that its stage got; it carries a checksum of its own.
+that its stage got; it is sealed (`core.sealed`).
 """
 
-import hashlib
 import json
 from pathlib import Path
 
-from aqp_utils.core.files import sha256, write_json
+from aqp_utils.core.files import sha256
+from aqp_utils.core.sealed import SEAL, is_whole, write_sealed
 from aqp_utils.runs.lock import RunError
 from aqp_utils.runs.ownership import MANIFEST, is_executed, set_aside
 
@@ -32,9 +32,9 @@ def read(out):
     if not path.exists():
         return {}
     try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
-        if content == _sealed(content["notebooks"]) and text == _text(content):
+        data = path.read_bytes()
+        content = json.loads(data)
+        if is_whole(data, content[SEAL]):
             return content["notebooks"]
     except (OSError, ValueError, KeyError, TypeError):
         pass
@@ -51,7 +51,7 @@ def record(out, copy, folder):
         "stage": folder,
         "manifest_sha256": sha256(Path(out) / folder / MANIFEST),
     }
-    write_json(Path(out) / FILE, _sealed(dict(sorted(entries.items()))))
+    write_sealed(Path(out) / FILE, {"notebooks": dict(sorted(entries.items()))})
 
 
 def is_changed(out, copy):
@@ -75,13 +75,3 @@ def make_room(out, copy):
         copy.unlink()
         return None
     return set_aside(copy, out)
-
-
-def _sealed(notebooks):
-    digest = hashlib.sha256(json.dumps(notebooks, sort_keys=True).encode()).hexdigest()
-    return {"notebooks": notebooks, "sha256": digest}
-
-
-def _text(content):
-    """As `write_json` writes it: what differs from it, be it a space, was not written by a run."""
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
