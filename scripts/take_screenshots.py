@@ -115,7 +115,7 @@ def upload(page):
 
 def report(browser, run, folder):
     """The report light, dark and on a phone, with a clip open."""
-    address = (run / "05_report" / "report.html").resolve().as_uri()
+    address = (run / "07_recordings" / "report.html").resolve().as_uri()
     desk = dict(viewport=dict(width=WIDTH, height=HEIGHT))
     for name, options in (
         ("report_light", desk | dict(color_scheme="light")),
