@@ -36,7 +36,7 @@ def explanation(found, audio):
         loc="right",
         fontweight="bold",
     )
-    fig.subplots_adjust(0.085, 0.11, 0.985, 0.93, 0.5, 0.12)
+    fig.subplots_adjust(0.1, 0.11, 0.985, 0.93, 0.5, 0.12)
     return fig
 
 
