@@ -70,3 +70,22 @@ def test_family_transfer_draws_seeds_and_mean():
     ax = plots.family_transfer(table).axes[0]
     assert [list(line.get_xdata()) for line in ax.lines[:2]] == [[0.9, 0.7], [pytest.approx(0.8)]]
     assert ax.get_yticklabels()[1].get_text() == "tones → speech (12 clips)"
+
+
+def test_kinds_have_their_readable_names_and_one_order():
+    table = pd.DataFrame({"kind": ["reverb", "clip", "noise"], "score": [2.0, 3.0, 4.0]})
+    ax = plots.predicted_against_true(table.assign(predicted_score=table["score"]))
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == ["noise", "clipping", "reverberation"]
+    rises = pd.DataFrame({"difference": 0.1, "low": 0.0, "high": 0.2}, index=["lowpass", "total"])
+    ax = plots.paired_rises({"one": rises}, "rise").axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["low-pass", "total"]
+
+
+def test_a_row_without_a_value_says_so():
+    rows = {
+        "a": {"pcc": {"value": 0.5, "low": 0.4, "high": 0.6}},
+        "b": {"pcc": {"value": None, "low": None, "high": None}},
+    }
+    ax = plots.intervals(rows, {"pcc": "PCC"}).axes[0]
+    assert [(text.get_text(), text.get_position()[1]) for text in ax.texts] == [("no value", 1)]

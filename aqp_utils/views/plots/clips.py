@@ -95,7 +95,7 @@ def difference(clean, degraded, ax=None, colorbar=True):
     image.set_clim(-DIFFERENCE_DB, DIFFERENCE_DB)
     ax.set(xlabel="time (s)", ylabel="frequency (kHz)")
     if colorbar:
-        ax.figure.colorbar(image, ax=ax, label="change (dB)", pad=0.01)
+        ax.figure.colorbar(image, ax=ax, label="change (dB)", pad=0.01, extend="both")
     return ax
 
 

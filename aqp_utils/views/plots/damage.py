@@ -26,7 +26,7 @@ def noise_spectra(clean, noise, snr_db):
     for audio, label, color in ((clean, "clean clip", _CLEAN), (noise, "added noise", _DAMAGED)):
         ax.plot(*power_spectrum_db(audio[mask]), color=color, lw=1.2, label=label)
     ax.set(xlabel="frequency (kHz)", ylabel="power (dB re FS/Hz)", xlim=(0, SAMPLE_RATE / 2000))
-    ax.set_title(f"SNR {snr_db:.1f} dB: the noise is under the partials and over everything else")
+    ax.set_title(f"SNR {snr_db:.1f} dB: noise under the partials, over nearly everything else")
     ax.legend(loc="upper right")
     return ax.figure
 

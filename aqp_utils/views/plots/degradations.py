@@ -9,7 +9,7 @@ from aqp_utils.views.plots.damage import close_up, onset_s
 from aqp_utils.views.plots.style import KIND_COLORS, KIND_NAMES, PALETTE, log_ticks
 
 _HOW_TO_READ = (
-    "Title: amount of damage → score.\nTime stretch: the same onset\nas on the left, 0–4 kHz."
+    "Title: amount of damage\n→ score. Time stretch:\nthe same onset as on\nthe left, 0–4 kHz."
 )
 _ZOOM_KHZ = 4  # top of the close-up around an onset
 
@@ -95,7 +95,7 @@ def residuals(clean, damaged):
     for ax in np.atleast_2d(axes)[-1]:
         ax.set_xlabel("time (s)")
     picture = np.atleast_2d(axes)[0, 1].images[0]
-    fig.colorbar(picture, ax=axes, label="change (dB)", pad=0.01, aspect=50)
+    fig.colorbar(picture, ax=axes, label="change (dB)", pad=0.01, aspect=50, extend="both")
     return fig
 
 

@@ -13,7 +13,14 @@ from aqp_utils.degradations.catalogue import TRAINED_ON
 from aqp_utils.evaluation.invariance import WORTH_A_WORD
 from aqp_utils.evaluation.metrics import expected_calibration_error, reliability
 from aqp_utils.views.plots.clips import spectrogram
-from aqp_utils.views.plots.style import CLASS_COLORS, KIND_COLORS, PALETTE, ax_or_new
+from aqp_utils.views.plots.style import (
+    CLASS_COLORS,
+    KIND_COLORS,
+    PALETTE,
+    ax_or_new,
+    kind_name,
+    name_kinds,
+)
 
 N_BINS = 10  # of the reliability diagram; ECE is taken over the same
 _ACCENT, _GREY = CLASS_COLORS["high"], "0.4"
@@ -97,6 +104,7 @@ def confusion(matrix, classes=scale.CLASSES, ax=None):
 def predicted_against_true(predictions, ax=None):
     """Predicted against true score of every clip."""
     ax = ax_or_new(ax, figsize=(4.6, 4.2))
+    kinds = [kind for kind in KIND_COLORS if kind in set(predictions["kind"])]
     ax.plot([1, 4.5], [1, 4.5], color="0.7", lw=1, zorder=0)
     sns.scatterplot(
         predictions,
@@ -104,6 +112,8 @@ def predicted_against_true(predictions, ax=None):
         y="predicted_score",
         hue="kind",
         style="kind",
+        hue_order=kinds,
+        style_order=kinds,
         palette=KIND_COLORS,
         markers=KIND_MARKERS,
         s=48,
@@ -113,6 +123,7 @@ def predicted_against_true(predictions, ax=None):
     ax.set(xlabel="true score", ylabel="predicted score", xlim=(0.9, 4.6), ylim=(0.9, 4.6))
     ax.set_aspect("equal")
     sns.move_legend(ax, "upper left", title="")
+    name_kinds(ax.get_legend())
     return ax
 
 
@@ -136,7 +147,8 @@ def intervals(table, columns, reference=None):
     Parameters
     ----------
     table : dict
-        Row label -> {metric -> {"value", "low", "high"}}; a row without ends is a point.
+        Row label -> {metric -> {"value", "low", "high"}}; a row without ends is a point,
+        one without a value says so.
     columns : dict
         Metric -> axis label.
     reference : str, optional
@@ -156,6 +168,8 @@ def intervals(table, columns, reference=None):
         for y, row in enumerate(rows):
             entry = table[row].get(metric)
             if entry is None or entry["value"] is None:
+                look = dict(va="center", color=_GREY, fontsize="small", style="italic")
+                ax.text(0.02, y, "no value", transform=ax.get_yaxis_transform(), **look)
                 continue
             color = PALETTE[0] if row == reference or reference is None else _GREY
             if entry["low"] is not None:
@@ -163,7 +177,7 @@ def intervals(table, columns, reference=None):
             ax.plot(entry["value"], y, "o", color=color, ms=6)
         if reference is not None:
             ax.axvline(table[reference][metric]["value"], color=PALETTE[0], lw=0.8, ls=":")
-        ax.set(xlabel=label, yticks=range(len(rows)), yticklabels=rows)
+        ax.set(xlabel=label, yticks=range(len(rows)), yticklabels=map(kind_name, rows))
         ax.grid(axis="x", color="0.92")
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     return fig
@@ -212,7 +226,7 @@ def paired_rises(series, label):
         ax.errorbar(
             value, np.arange(len(names)) + shift, xerr=ends, fmt="o", color=color, label=name
         )
-    ax.set(yticks=range(len(names)), yticklabels=names, xlabel=label)
+    ax.set(yticks=range(len(names)), yticklabels=map(kind_name, names), xlabel=label)
     ax.grid(axis="x", color="0.92")
     ax.invert_yaxis()
     if len(series) > 1:

@@ -36,7 +36,7 @@ def explanation(found, audio):
         loc="right",
         fontweight="bold",
     )
-    fig.subplots_adjust(0.085, 0.11, 0.985, 0.93, 0.5, 0.12)
+    fig.subplots_adjust(0.1, 0.11, 0.985, 0.93, 0.5, 0.12)
     return fig
 
 
@@ -74,5 +74,5 @@ def _draw_inputs(inputs, ax):
     # A bar may be too short to see beside the longest: its number is not.
     ax.bar_label(bars, [f"{value:+.2f}" for value in shown], padding=3, fontsize="small")
     ax.axvline(0, color="black", lw=0.8)
-    ax.margins(x=0.18)
+    ax.margins(x=0.3)  # room for the numbers
     ax.set(xlabel="lifts the score by")

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-from aqp_utils.views.plots.style import KIND_COLORS, PALETTE
+from aqp_utils.views.plots.style import KIND_COLORS, KIND_NAMES, PALETTE, kind_name, name_kinds
 from aqp_utils.views.text import feature_label
 
 SEVERITY_SHADES = dict(zip((1, 2, 3), sns.color_palette("flare", 3), strict=True))
@@ -98,7 +98,7 @@ def feature_response(panels):
     fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
     for ax, (title, correlations) in zip(axes.flat, panels.items(), strict=True):
         sns.heatmap(
-            correlations.rename(index=feature_label),
+            correlations.rename(index=feature_label, columns=KIND_NAMES),
             vmin=-1,
             vmax=1,
             cmap="vlag",
@@ -144,6 +144,7 @@ def feature_strips(table, features):
         ax.set(xlabel="severity (0 = clean)", ylabel=label)
         handles, labels = ax.get_legend_handles_labels()
         ax.get_legend().remove()
+    labels = [kind_name(kind) for kind in labels]
     fig.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return fig
 
@@ -175,6 +176,7 @@ def projection(points, table, explained):
         ax.set(title=f"by {column}", xlabel=f"component 1 ({explained[0]:.0%} of variance)")
         ax.set_ylabel(f"component 2 ({explained[1]:.0%} of variance)")
         sns.move_legend(ax, "best", title="", markerscale=1.5)
+        name_kinds(ax.get_legend())
     return fig
 
 
@@ -220,10 +222,13 @@ def gain_response(gains_db, loudness_sone, moved, moved_by_damage):
     fig, axes = plt.subplots(1, 2, figsize=(8, 3))
     axes[0].plot(gains_db, loudness_sone, "o-", color=PALETTE[0])
     axes[0].set(title="ear", ylabel="loudness (sone)", ylim=(0, None))
-    axes[1].plot(gains_db, np.maximum(moved, 1e-9), "o-", color=PALETTE[1], label="gain")
+    axes[1].plot(gains_db, moved, "o-", color=PALETTE[1], label="gain")
     axes[1].axhline(moved_by_damage, color="0.4", ls=":", label="mildest damage")
-    axes[1].set(title="embedding", ylabel="cosine distance from 0 dB", yscale="log")
-    axes[1].set_ylim(5e-10, 10 * max(moved_by_damage, 1e-3))
+    axes[1].set(title="embedding", ylabel="cosine distance from 0 dB")
+    axes[1].set_yscale("symlog", linthresh=1e-8)  # nothing at all is a value, too
+    axes[1].set_ylim(-2e-9, 10 * max(moved_by_damage, 1e-3))
+    axes[1].set_yticks([0, 1e-8, 1e-6, 1e-4, 1e-2])
+    axes[1].minorticks_off()
     axes[1].legend(loc="center left")
     for ax in axes:
         ax.set(xlabel="gain (dB)", xticks=gains_db[::2])

@@ -33,6 +33,17 @@ KIND_NAMES = {
 }
 
 
+def kind_name(kind):
+    """A kind of damage as readers know it; any other text stays as it is."""
+    return KIND_NAMES.get(kind, kind)
+
+
+def name_kinds(legend):
+    """Write the kinds of a legend as readers know them."""
+    for text in legend.get_texts():
+        text.set_text(kind_name(text.get_text()))
+
+
 def set_style():
     """House style for all figures of a notebook: call once after the imports."""
     sns.set_theme(
@@ -93,15 +104,3 @@ def log_ticks(ax, subs):
 def ax_or_new(ax, figsize=(7, 2.4)):
     """`ax`, or the axes of a new figure where it is None."""
     return ax if ax is not None else plt.subplots(figsize=figsize)[1]
-
-
-# --- one clip ------------------------------------------------------------------------------------
-
-
-# --- degradations and labels ---------------------------------------------------------------------
-
-
-# --- features and embeddings ---------------------------------------------------------------------
-
-
-# --- training and evaluation ---------------------------------------------------------------------

@@ -42,7 +42,7 @@ def _both_parts(ax, history, column):
 
 
 def heads_together(predictions):
-    """True against predicted score, coloured by the class head's word; rings where heads differ.
+    """Predicted against true score, coloured by the class head's word; rings where heads differ.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def heads_together(predictions):
     fig, ax = plt.subplots(figsize=(7, 4.2))
     sns.scatterplot(
         predictions,
-        x="predicted_score",
-        y="score",
+        x="score",
+        y="predicted_score",
         hue="predicted_quality",
         style="predicted_quality",
         hue_order=scale.CLASSES[::-1],
@@ -66,10 +66,10 @@ def heads_together(predictions):
     by_score = scale.class_of_score(predictions["predicted_score"])
     apart = predictions[by_score != predictions["predicted_quality"].to_numpy()]
     rings = dict(s=170, facecolors="none", edgecolors="0.2", lw=1.2)
-    ax.scatter(apart["predicted_score"], apart["score"], label="heads disagree", **rings)
+    ax.scatter(apart["score"], apart["predicted_score"], label="heads disagree", **rings)
     for limit in scale.CLASS_THRESHOLDS:
-        ax.axvline(limit, color="0.5", lw=0.8, ls=":")
-    ax.set(xlabel="score head (dotted: class limits)", ylabel="true score")
+        ax.axhline(limit, color="0.5", lw=0.8, ls=":")
+    ax.set(xlabel="true score", ylabel="score head (dotted: class limits)")
     ax.set(xlim=np.add(scale.SCALE, (-0.1, 0.1)), ylim=np.add(scale.SCALE, (-0.1, 0.1)))
     ax.legend(title="class head", loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
