@@ -68,11 +68,12 @@ FAULT_TESTS := $(addprefix tests/faults/,model_flips.py showcase.py other_machin
 test-faults: $(TEST_READY)
 	@mkdir -p $(FAULTS)
 	@$(BIN) -m aqp_utils run --preset smoke -p DURATION_S 1 -p BOOTSTRAP 10 -p EPOCHS 2 \
-	  --out $(FAULTS)/run
+	  -p DEGRADATIONS "['noise', 'reverb']" --out $(FAULTS)/run
 	@failed=0; seed="--seed $(FAULT_SEED)"; \
 	$(BIN) tests/faults/flips.py $(FAULTS)/run --csv $(FAULTS)/flips.csv $$seed || failed=1; \
 	$(BIN) tests/faults/disk.py $(FAULTS)/run --csv $(FAULTS)/disk.csv $$seed || failed=1; \
 	$(BIN) tests/faults/mutants.py --cases $(FAULTS)/mutants.csv $$seed || failed=1; \
+	$(BIN) tests/faults/decoder.py --csv $(FAULTS)/decoder.csv $$seed || failed=1; \
 	$(BIN) tests/faults/kills.py --whole $(FAULTS)/run --csv $(FAULTS)/kills.csv $$seed || failed=1; \
 	$(BIN) tests/faults/record.py $(FAULTS) $$seed; \
 	$(BIN) -m pytest -s $(FAULT_TESTS) $(ARGS) || failed=1; \
