@@ -10,6 +10,7 @@ that nobody killed. So on, run after run, until `n` kills are done; every tenth 
 """
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -122,6 +123,13 @@ def stage_seconds(run):
     }
 
 
+def take_away(run, first):
+    """Remove the stages from `first` on, as before they were made."""
+    for folder in list(STUDY)[list(STUDY).index(first) :]:
+        shutil.rmtree(run / folder)
+        (run / "notebooks" / f"{STUDY[folder]}.ipynb").unlink()
+
+
 def differing(run, expected):
     """Files of finished stages that are not those of the run that nobody killed."""
     stages = [folder for folder in STUDY if (run / folder / "manifest.json").is_file()]
@@ -207,9 +215,7 @@ def kill_predict(recordings, expected, usual_s, rng, folder):
 def two_at_once(whole, expected, preset, folder):
     """Two runs in one folder: one works, the other is refused in one line, nothing is spoilt."""
     run = shutil.copytree(whole, folder / "run")
-    for stage in list(STUDY)[4:]:
-        shutil.rmtree(run / stage)
-        (run / "notebooks" / f"{STUDY[stage]}.ipynb").unlink()
+    take_away(run, "05_report")
     command = ["run", *PRESETS[preset], "--out", str(run)]
     both = [start(command), start(command)]
     texts = [process.communicate(timeout=7200)[0] for process in both]
@@ -243,11 +249,14 @@ def main():
         n_predict = arguments.n // 10
         if n_predict:
             scores = whole_scores(recordings, folder / "whole.csv")
-        for trial in range(n_predict):
+        for trial in itertools.count():
+            if len(results.rows) == n_predict:
+                break
             rng = np.random.default_rng([arguments.seed, trial])
             with tempfile.TemporaryDirectory(dir=folder) as own:
                 row, held = kill_predict(recordings, *scores, rng, Path(own))
-            results.add(*row, held=held)
+            if row[3]:  # else it was already done
+                results.add(*row, held=held)
         rng = np.random.default_rng([arguments.seed, 10_000])
         while len(results.rows) < arguments.n:
             with tempfile.TemporaryDirectory(dir=folder) as own:
