@@ -32,7 +32,7 @@ from aqp_utils.runs.notebooks import STUDY, find_root
 from aqp_utils.runs.verification import check
 
 # As small as the parameters allow; every stage and all that it does is there.
-TINY = {"DURATION_S": "1", "BOOTSTRAP": "10", "EPOCHS": "2", "DEGRADATIONS": "['noise', 'reverb']"}
+TINY = {"DURATION_S": "1", "BOOTSTRAP": "10", "EPOCHS": "2"}
 TINY = [word for name, value in TINY.items() for word in ("-p", name, value)]
 PRESETS = {"tiny": ["--preset", "smoke", *TINY], "smoke": ["--preset", "smoke"], "default": []}
 TIMES = 2  # kills of one run in one stage
