@@ -2,8 +2,8 @@
 
     python tests/faults/kills.py [--n 50] [--seed 0] [--csv kills.csv] [--preset tiny]
 
-A run from nothing is killed twice in every stage: in its first attempt and while it goes on, each
-time at a drawn moment of the stage, the whole process group at once. After each kill what is
+A run is killed twice in every stage from a drawn one on: in its first attempt and while it goes on,
+each time at a drawn moment of the stage, the whole process group at once. After each kill what is
 half-written is looked for, and the files of every finished stage are held against those of the run
 that nobody killed. So on, run after run, until `n` kills are done; every tenth is one of
 `aqp predict` instead. Two runs in one folder come last.
@@ -53,6 +53,8 @@ def start(arguments):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # What was started in the background ignores Ctrl-C, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -159,7 +161,7 @@ def lost(text):
 
 
 def kill_run(whole, expected, preset, rng, folder):
-    """A run from nothing to its end, killed in every stage.
+    """A run from a drawn stage to its end, killed in every stage.
 
     Yields
     ------
@@ -168,7 +170,8 @@ def kill_run(whole, expected, preset, rng, folder):
     held : bool
         Nothing was half-written, and what the next attempt finished was right.
     """
-    run, times, last = folder / "run", Counter(), None
+    run, times, last = shutil.copytree(whole, folder / "run"), Counter(), None
+    take_away(run, str(rng.choice(list(STUDY))))
     command, usual_s = ["run", *PRESETS[preset], "--out", str(run)], stage_seconds(whole)
     while True:
         running, began = Watched(command), time.monotonic()
