@@ -74,6 +74,7 @@ test-faults: $(TEST_READY)
 	$(BIN) tests/faults/flips.py $(FAULTS)/run --csv $(FAULTS)/flips.csv $$seed || failed=1; \
 	$(BIN) tests/faults/disk.py $(FAULTS)/run --csv $(FAULTS)/disk.csv $$seed || failed=1; \
 	$(BIN) tests/faults/mutants.py --cases $(FAULTS)/mutants.csv $$seed || failed=1; \
+	$(BIN) tests/faults/decoder.py --csv $(FAULTS)/decoder.csv $$seed || failed=1; \
 	$(BIN) tests/faults/kills.py --whole $(FAULTS)/run --csv $(FAULTS)/kills.csv $$seed || failed=1; \
 	$(BIN) tests/faults/record.py $(FAULTS) $$seed; \
 	$(BIN) -m pytest -s $(FAULT_TESTS) $(ARGS) || failed=1; \

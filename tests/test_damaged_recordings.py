@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from aqp_utils.recordings.mp3_frames import frame_at
+from aqp_utils.recordings.mp3_frames import checksum_fits, frame_at
 from aqp_utils.recordings.mp3_header import crc16
 from aqp_utils.recordings.mp3_stream import check_mp3
 from aqp_utils.recordings.ogg_pages import check_ogg, pages
@@ -196,7 +196,7 @@ def test_crc_of_lame_has_the_known_check_value():
 
 def test_mp3_frames_that_the_header_claims_and_that_are_not_there(tmp_path):
     path = encoded(tmp_path, "mp3")
-    assert check_mp3(path) == [] and verdict(path) == ""
+    assert check_mp3(path).notes == [] and verdict(path) == ""
     whole = path.read_bytes()
     starts = mp3_frames(whole)
     path.write_bytes(whole[: starts[60]] + whole[starts[90] :])
@@ -227,6 +227,91 @@ def test_an_mp3_without_header_still_has_frames(tmp_path):
     assert "do not fit those before them" in verdict(path)
 
 
+def picture_tag(n_bytes):
+    """An ID3v2 tag that holds nothing but padding."""
+    return (
+        b"ID3\3\0\0" + bytes([0, n_bytes >> 14, n_bytes >> 7 & 127, n_bytes & 127]) + bytes(n_bytes)
+    )
+
+
+def test_an_mp3_is_read_to_its_end_whatever_the_decoder_takes_for_its_length(tmp_path):
+    audio = np.r_[1e-4 * NOISE[:RATE], NOISE]  # the first frames are shorter than the others
+    path = encoded(tmp_path, "mp3", audio, bitrate_mode="VARIABLE")
+    whole = path.read_bytes()
+    plain = without_header(whole)
+    for content in (
+        plain,  # no one says how many frames there are
+        picture_tag(5000) + plain,
+        plain + b"TAG" + bytes(125),
+    ):
+        path.write_bytes(content)
+        recording = read_recording(path)
+        assert recording.notes == []
+        assert recording.duration_s == pytest.approx(len(audio) / RATE, abs=0.15)
+    for content in (whole + whole, whole + picture_tag(5000) + whole):  # the header knows of one
+        path.write_bytes(content)
+        recording = read_recording(path)
+        assert recording.notes == []
+        assert recording.duration_s == pytest.approx(2 * len(audio) / RATE, abs=0.3)
+
+
+@pytest.mark.parametrize("rest", [1, 2, 3])
+def test_an_mp3_cut_off_a_few_bytes_behind_a_frame(tmp_path, rest):
+    path = changed(encoded(tmp_path, "mp3"), without_header)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: mp3_frames(whole)[100] + rest])
+    assert "cut off within a frame: 100 whole frames (3.600 s)" in verdict(path)
+
+
+def test_a_damaged_header_of_the_encoder(tmp_path):
+    path = encoded(tmp_path, "mp3")
+    whole = path.read_bytes()
+    at = max(whole.find(b"Info"), whole.find(b"Xing"))
+    for byte in (0, 7, 50, 142):  # its name, its flags, its table, its gaps
+        content = bytearray(whole)
+        content[at + byte] ^= 4
+        path.write_bytes(content)
+        assert "the encoder's header does not have its checksum" in verdict(path), byte
+
+
+def test_frames_that_mpg123_gives_up_are_exact_zeros_from_granule_to_granule(tmp_path):
+    path = changed(encoded(tmp_path, "mp3"), without_header)
+    whole = path.read_bytes()
+    assert verdict(path) == ""
+    starts = mp3_frames(whole)
+
+    def damaged(frames):
+        content = bytearray(whole)
+        for frame in frames:  # behind header and side information: no frame moves
+            start, stop = starts[frame] + 40, starts[frame + 1]
+            content[start:stop] = bytes(stop - start)  # codes of many bits
+        return bytes(content)
+
+    path.write_bytes(damaged([100, 101, 102]))
+    assert re.search(r"of 8\.\d+ s of MP3, 0\.\d+ s could not be decoded", verdict(path))
+    path.write_bytes(damaged(range(100, 140)))
+    assert verdict(path).startswith("refused") and "could not be decoded" in verdict(path)
+
+
+def test_digital_silence_is_no_frame_that_was_given_up(tmp_path):
+    audio = NOISE.copy()
+    for start in range(10):
+        audio[(start + 1) * 10_000 :][: 2000 + 300 * start] = 0
+    path = changed(encoded(tmp_path, "mp3", audio), without_header)
+    assert verdict(path) == ""
+
+
+def test_the_checksum_of_a_frame_of_mp3():
+    # 64 kbit/s, 16 kHz, mono, protected; side information of zeros
+    head, side = bytes([0xFF, 0xF2, 0x88, 0xC0]), bytes(9)
+    state = 0xFFFF
+    for bit in "".join(f"{byte:08b}" for byte in head[2:] + side):
+        state = (state << 1 ^ (0x8005 if (state >> 15) ^ int(bit) else 0)) & 0xFFFF
+    frame = frame_at(head, 0)
+    assert checksum_fits(frame, head + state.to_bytes(2, "big") + side)
+    assert not checksum_fits(frame, head + (state ^ 1).to_bytes(2, "big") + side)
+
+
 def test_tags_around_an_mp3_are_no_alarm(tmp_path):
     path = encoded(tmp_path, "mp3")
     whole = path.read_bytes()
@@ -249,7 +334,7 @@ def test_tags_around_an_mp3_are_no_alarm(tmp_path):
         bytes(100) + whole,
     ):
         path.write_bytes(content)
-        assert check_mp3(path) == []
+        assert check_mp3(path).notes == []
 
 
 def test_zeroed_blocks_of_adpcm_are_refused_and_a_single_one_noted(tmp_path):

@@ -94,6 +94,32 @@ def test_a_file_larger_than_allowed_is_named_and_nothing_is_left(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+NO_KERNEL = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+from aqp_utils.commands.execution import private_kernel
+try:
+    with private_kernel(sys.argv[1]):
+        pass
+except OSError as error:
+    print(error.filename, error.strerror)
+"""
+
+
+def test_no_room_among_the_temporary_files_is_named_too(tmp_path):
+    pytest.importorskip("resource")
+    search = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        [sys.executable, "-c", NO_KERNEL, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": search, "TMPDIR": str(tmp_path)},
+    )
+    assert done.stdout.startswith(str(tmp_path / "aqp-jupyter-"))
+    assert "kernel.json the file would be larger than this process" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_clips_and_texts_are_whole_or_absent(tmp_path):
     write_text(tmp_path / "x", "old")
     with pytest.raises(ValueError, match="x: peak 2 cannot be stored"):

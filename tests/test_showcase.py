@@ -13,8 +13,11 @@ from remade import SHOWCASE, clips_again, inputs_again, numbers, parameters_of
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.evaluation.summary import summarize
 from aqp_utils.model import load_model, prediction_table
+from aqp_utils.runs.notebooks import STUDY, find_root
 
 SCORES_WITHIN, METRICS_WITHIN = 0.005, 0.01
+STARTS_OVER_S = 60.0  # docs/reliability.md says so
+ROOT = find_root()
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +54,14 @@ def test_metrics_of_the_network_are_the_published_ones(remade):
     assert len(again) > 100
     expected = {name: published[name] for name in again}
     assert again == pytest.approx(expected, abs=METRICS_WITHIN, nan_ok=True)
+
+
+def test_what_starts_over_after_a_kill_is_short():
+    long = set()
+    for folder, notebook in STUDY.items():
+        record = json.loads((SHOWCASE / folder / "manifest.json").read_text("utf-8"))
+        if record["wall_time_s"] > STARTS_OVER_S:
+            long.add(folder)
+            code = (ROOT / "notebooks" / f"{notebook}.ipynb").read_text("utf-8")
+            assert "stage.checkpoints" in code, f"{folder} took {record['wall_time_s']} s"
+    assert "06_stress" in long

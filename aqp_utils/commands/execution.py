@@ -1,7 +1,6 @@
 """Execute one notebook as a batch: same interpreter, private kernel, tidy copy."""
 
 import contextlib
-import json
 import logging
 import os
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from aqp_utils.commands.copies import first_line, last_state, publish
+from aqp_utils.core.files import write_json
 from aqp_utils.core.package import PACKAGE
 from aqp_utils.runs import executed
 from aqp_utils.runs.lock import HELD_FOR, RunError
@@ -56,7 +56,7 @@ def private_kernel(out):
     with _own_folder() as folder:
         spec = Path(folder) / "kernels" / KERNEL
         spec.mkdir(parents=True)
-        (spec / "kernel.json").write_text(json.dumps(_kernel_spec(folder, out)), encoding="utf-8")
+        write_json(spec / "kernel.json", _kernel_spec(folder, out))
         ours = {"JUPYTER_PATH": folder, "JUPYTER_RUNTIME_DIR": str(Path(folder) / "runtime")}
         before = {name: os.environ.get(name) for name in ours}
         os.environ.update(ours)

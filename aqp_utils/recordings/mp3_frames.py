@@ -11,6 +11,7 @@ KBPS = (
     (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),  # MPEG 1, layer III
     (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),  # MPEG 2 and 2.5
 )
+GRANULE = 576  # samples that are coded together; a frame has one or two
 RATES_HZ = (44_100, 48_000, 32_000)
 
 
@@ -43,6 +44,26 @@ def frame_at(head, start):
     length += head[2] >> 1 & 1
     samples = 1152 if first else 576
     return Frame(start, length, samples, rate_hz, (version, rate, mono), side_start, side_bytes)
+
+
+def checksum_fits(frame, content):
+    """Whether header and side information have the frame's checksum, where it has one."""
+    if frame.side_start == 4:
+        return True
+    state = 0xFFFF
+    for byte in content[2:4] + content[6 : 6 + frame.side_bytes]:
+        state = (state << 8 & 0xFFFF) ^ _CRC[state >> 8 ^ byte]
+    return state == int.from_bytes(content[4:6], "big")
+
+
+def _crc_of(byte):
+    state = byte << 8
+    for _ in range(8):
+        state = state << 1 ^ (0x18005 if state & 0x8000 else 0)
+    return state
+
+
+_CRC = tuple(map(_crc_of, range(256)))
 
 
 class Reservoir:

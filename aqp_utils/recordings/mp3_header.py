@@ -9,9 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aqp_utils.recordings.mp3_frames import frame_at
+
 INFO_NAMES = (b"Xing", b"Info")
 ALL_FIELDS = 15  # flags of the Xing header: frames, bytes, table of contents, quality
-LAME_LENGTH, LAME_CRC, TAG_CRC = 148, 152, 154  # from "Xing" on, where all fields are there
+ENCODERS = (b"LAME", b"Lavc", b"Lavf", b"L3.9")  # who writes a header with checksums
+LAME_NAME, LAME_GAPS, LAME_LENGTH, LAME_CRC, TAG_CRC = 120, 141, 148, 152, 154  # from "Xing"
+DECODER_DELAY = 529  # samples; taken off, too, where there is a header
+SMALL_KBPS_INDEX = 9  # 128 or 80 kbit/s: at every rate, a frame of these has room for "Xing"
 
 
 class Claim(NamedTuple):
@@ -20,6 +25,8 @@ class Claim(NamedTuple):
     n_frames: int | None = None
     music_bytes: int | None = None  # from the header frame on
     music_crc: int | None = None
+    cut_samples: tuple | None = None  # that a decoder takes off at the start and at the end
+    damaged: bool = False  # the header itself
 
 
 def audio_range(file, size):
@@ -76,21 +83,44 @@ def claim_of(frame, side_bytes):
     if frame[36:40] == b"VBRI" and len(frame) >= 54:
         return Claim(struct.unpack_from(">I", frame, 50)[0])
     for start in {4 + side_bytes, 6 + side_bytes}:  # the checksum of a protected frame: two bytes
+        named = frame[start + LAME_NAME :][:4] in ENCODERS
         if frame[start : start + 4] in INFO_NAMES and len(frame) >= start + 12:
-            return _xing(frame, start)
+            return _xing(frame, start, named)
+        if named and not any(frame[4:start]):  # no audio, but what comes after "Xing"
+            return Claim(damaged=True)
     return None
 
 
-def _xing(frame, start):
+def _xing(frame, start, named):
     flags, n_frames = struct.unpack_from(">II", frame, start + 4)
     n_frames = n_frames if flags & 1 else None
     if flags & ALL_FIELDS != ALL_FIELDS or len(frame) < start + TAG_CRC + 2:
-        return Claim(n_frames)
+        return Claim(n_frames, damaged=named)
     (length,) = struct.unpack_from(">I", frame, start + LAME_LENGTH)
     crc, own_crc = struct.unpack_from(">HH", frame, start + LAME_CRC)
-    if not length or crc16([frame[: start + TAG_CRC]]) != own_crc:
-        return Claim(n_frames)  # written by another program, or edited since
-    return Claim(n_frames, length, crc)
+    content = frame[: start + TAG_CRC]
+    # libavformat always sums up 190 bytes, as many as there are in stereo, the sum itself as zeros.
+    if not length or own_crc not in (crc16([content]), crc16([content.ljust(190, b"\0")])):
+        return Claim(n_frames, damaged=named and bool(length or own_crc))
+    gaps = int.from_bytes(frame[start + LAME_GAPS :][:3], "big")
+    delay, padding = gaps >> 12, gaps & 4095
+    cut = (delay + DECODER_DELAY, max(0, padding - DECODER_DELAY))
+    return Claim(n_frames, length, crc, cut)
+
+
+def header_frame(like, n_frames):
+    """A frame with a Xing header that says how many frames follow.
+
+    Parameters
+    ----------
+    like : bytes
+        The first four bytes of any frame of the stream.
+    n_frames : int
+    """
+    head = bytes([like[0], like[1] | 1, SMALL_KBPS_INDEX << 4 | like[2] & 12, like[3]])
+    frame = frame_at(head, 0)
+    content = head + bytes(frame.side_bytes) + INFO_NAMES[0] + struct.pack(">II", 1, n_frames)
+    return content.ljust(frame.length, b"\0")
 
 
 def crc16(chunks):

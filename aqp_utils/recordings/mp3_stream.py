@@ -1,19 +1,40 @@
 """MP3 held against its bytes: every frame found, the bytes between, the claim of the header.
 
-mpg123, which decodes here, steps over what is no frame and tells nobody. MP3 has no checksum of its
-own but LAME's; where a file has no header of its encoder, changed bytes within a frame stay unseen
-unless they move the frames or their bits.
+mpg123, which decodes here, steps over what is no frame and tells nobody. Where no header says how
+many frames there are, it guesses from the first ones, and libsndfile reads no further: it is given
+a header then. MP3 has no checksum of its own but LAME's and, seldom, that of a frame's head; where
+both are missing, changed bytes within a frame are seen where they move the frames or their bits,
+or where mpg123 cannot decode them: it leaves exact zeros then.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from aqp_utils.recordings.mp3_frames import Reservoir, frame_at
-from aqp_utils.recordings.mp3_header import Claim, audio_range, claim_of, crc16, tag_length
+from aqp_utils.recordings.mp3_frames import GRANULE, Reservoir, checksum_fits, frame_at
+from aqp_utils.recordings.mp3_header import (
+    DECODER_DELAY,
+    Claim,
+    audio_range,
+    claim_of,
+    crc16,
+    header_frame,
+    tag_length,
+)
+from aqp_utils.recordings.survey import ZeroRuns
 
 MOST_LOST = 0.02  # share that may be missing with a note; more is refused
 SPARE_FRAMES = 2  # encoders count the header frame or not, and pad the end
 BLOCK_BYTES = 2**22
+
+
+class Held(NamedTuple):
+    """What an MP3 file holds, and how to read it."""
+
+    notes: list
+    n_samples: int | None = None  # per channel; None: not known
+    parts: list | None = None  # of `Spliced`; None: as it is
+    cut_samples: int = 0  # that the decoder takes off at the start
 
 
 @dataclass
@@ -25,6 +46,7 @@ class Walk:
     first_junk: int = 0
     cut_bytes: int = 0
     misfits: int = 0
+    bad_sums: int = 0
     samples: int = 0
     rate_hz: int = 1
     audio_bytes: int = 0
@@ -32,6 +54,17 @@ class Walk:
     music_start: int = 0
     tag_start: int = 0
     end: int = 0
+    head: bytes = b""  # of the first frame
+    stretches: list = field(default_factory=list)  # of frames without anything between
+
+    def add(self, frame):
+        """Count a frame of audio."""
+        self.n_frames += 1
+        stop = frame.start + frame.length
+        if self.stretches and self.stretches[-1][1] == frame.start:
+            self.stretches[-1] = (self.stretches[-1][0], stop)
+        else:
+            self.stretches.append((frame.start, stop))
 
 
 def check_mp3(path):
@@ -44,8 +77,8 @@ def check_mp3(path):
 
     Returns
     -------
-    list of str
-        Notes on what is missing or changed, with what is claimed and what is there.
+    Held
+        With notes on what is missing or changed, what is claimed and what is there.
 
     Raises
     ------
@@ -56,9 +89,19 @@ def check_mp3(path):
         start, end = audio_range(file, Path(path).stat().st_size)
         walk = _walk(file, start, end)
         if not walk.n_frames:
-            return []  # free format, or no layer III: nothing to hold it against
+            return Held([])  # free format, or no layer III: nothing to hold it against
         notes = _missing_frames(walk) + _odd_bytes(walk)
-        return notes or _changed(file, walk, end)
+        return Held(notes or _changed(file, walk, end), *_how_to_read(walk))
+
+
+def _how_to_read(walk):
+    """Samples that a decoder has to find, the parts that it is given, and what it cuts off."""
+    there, claimed, cut = walk.n_frames, walk.claim.n_frames, walk.claim.cut_samples
+    right = claimed and there <= claimed <= there + SPARE_FRAMES and len(walk.stretches) == 1
+    if right and cut is not None:
+        return there * walk.samples - sum(cut), None, cut[0]
+    parts = [header_frame(walk.head, there), *walk.stretches]
+    return there * walk.samples - DECODER_DELAY, parts, DECODER_DELAY
 
 
 def _walk(file, position, end):
@@ -83,12 +126,16 @@ def _walk(file, position, end):
         position += frame.length
         if walk.n_frames == 0 and walk.music_start == 0:
             walk.rate_hz, walk.samples, walk.tag_start = frame.rate_hz, frame.samples, frame.start
-            walk.music_start = position
+            walk.music_start, walk.head = position, content[:4]
             if claim := claim_of(content, frame.side_bytes):
                 walk.claim = claim
                 continue
-        walk.n_frames += 1
+        walk.add(frame)
         walk.misfits += not reservoir.fits(frame, content)
+        walk.bad_sums += not checksum_fits(frame, content)
+    if 0 < end - position < 4:
+        file.seek(position)
+        walk.cut_bytes = len(file.read(end - position).strip(b"\0"))
     return walk
 
 
@@ -170,6 +217,12 @@ def _odd_bytes(walk):
         notes.append(f"cut off within a frame: {there} were read; how many there were, no one says")
     if walk.misfits:
         notes.append(f"damaged: {walk.misfits} of {there} do not fit those before them")
+    if 0 < walk.bad_sums < walk.n_frames:  # in all of them: a program that computes another
+        notes.append(f"damaged: {walk.bad_sums} of {there} do not have their checksum")
+    if walk.claim.damaged:
+        notes.append(
+            "damaged or changed after it was made: the encoder's header does not have its checksum"
+        )
     return notes
 
 
@@ -184,6 +237,45 @@ def _changed(file, walk, end):
         f"damaged or changed after it was made: the encoder's checksum is "
         f"{walk.claim.music_crc:04x}, that of the frames here {crc:04x}"
     ]
+
+
+class Undecoded:
+    """Frames that mpg123 gives up: it fills the rest of them with exact zeros.
+
+    Digital silence does not begin and end with a granule, since the filters of the decoder ring.
+
+    Parameters
+    ----------
+    cut_samples : int
+        What is missing at the start of the first frame.
+    """
+
+    def __init__(self, cut_samples):
+        self._cut, self._runs, self._n_samples = cut_samples, ZeroRuns(), 0
+
+    def add(self, block):
+        """Follow the decoded samples, shape (frames, channels)."""
+        starts, lengths = self._runs.add(block)
+        whole = ((starts + self._cut) % GRANULE == 0) & (lengths % GRANULE == 0)
+        self._n_samples += int(lengths[whole].sum())
+
+    def check(self, n_frames, rate_hz):
+        """Notes on what could not be decoded.
+
+        Raises
+        ------
+        ValueError
+            If it is more than 2 %.
+        """
+        if not self._n_samples:
+            return []
+        sentence = (
+            f"damaged: of {n_frames / rate_hz:.3f} s of MP3, {self._n_samples / rate_hz:.3f} s "
+            "could not be decoded"
+        )
+        if self._n_samples > MOST_LOST * n_frames:
+            raise ValueError(sentence)
+        return [sentence]
 
 
 def _blocks(file, start, stop):

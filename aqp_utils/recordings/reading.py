@@ -12,6 +12,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile as sf
@@ -19,8 +20,9 @@ import soxr
 
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.recordings.flac_stream import Digest, stream_info
-from aqp_utils.recordings.mp3_stream import check_mp3
+from aqp_utils.recordings.mp3_stream import Undecoded, check_mp3
 from aqp_utils.recordings.ogg_pages import check_ogg
+from aqp_utils.recordings.spliced import Spliced
 from aqp_utils.recordings.stored import collect
 from aqp_utils.recordings.survey import Survey, downmix
 from aqp_utils.recordings.wav_header import check_wav_header, with_length
@@ -91,15 +93,17 @@ def read_recording(path, alive=None):
             _check_claims(file)
             facts = {"format": file.format, "subtype": file.subtype}
             claimed, rate_hz = file.frames, file.samplerate
-        claimed, more = _held_against_itself(path, facts, claimed, rate_hz)
-        info = stream_info(path) if facts["format"] == "FLAC" else None
-        digest = Digest(info) if info else None
+        held = _held_against_itself(path, facts, claimed, rate_hz)
         survey = Survey(rate_hz, fine=facts["subtype"] in FINE)
-        for block in _blocks_of_file(path, alive, digest):
+        for block in _blocks_of_file(path, held.parts, alive, held.digest):
             survey.add(block)
-        _check_frames(claimed, survey.n_frames, rate_hz, facts["format"], path)
-        notes += more + (digest.check(survey.n_frames, rate_hz) if digest else [])
-        return _finish(survey, _blocks_of_file(path, alive), notes, facts)
+            if held.undecoded:
+                held.undecoded.add(block)
+        _check_frames(held.claimed, survey.n_frames, rate_hz, facts["format"], path)
+        notes += held.notes
+        for one in filter(None, (held.digest, held.undecoded)):
+            notes += one.check(survey.n_frames, rate_hz)
+        return _finish(survey, _blocks_of_file(path, held.parts, alive), notes, facts)
     except RecordingError:
         raise
     except PermissionError:
@@ -173,13 +177,15 @@ class _Stream(sf.SoundFile):
         return False
 
 
-def _opened(path):
+def _opened(path, parts=None):
+    """The file, or what `parts` make of it, for reading."""
     if path.suffix.lower() == ".raw":
         raise ValueError("headerless audio (.raw) does not say its rate and format; make it a WAV")
     with open(path, "rb"):
         pass  # libsndfile calls every failure "System error"
     try:
-        return _Stream(with_length(path) or os.fsencode(path))  # bytes: not all are UTF-8
+        mended = Spliced(path, parts) if parts else with_length(path)
+        return _Stream(mended or os.fsencode(path))  # bytes: not all are UTF-8
     except sf.LibsndfileError as error:
         raise ValueError(
             f"not audio that can be read here ({error.error_string.rstrip('.')}); "
@@ -201,14 +207,28 @@ def _check_claims(file):
         )
 
 
+class _Held(NamedTuple):
+    """What a file claims and what is known of it before it is decoded."""
+
+    claimed: int  # frames
+    notes: list
+    parts: list | None = None  # of `Spliced`; None: the file as it is
+    digest: Digest | None = None
+    undecoded: Undecoded | None = None
+
+
 def _held_against_itself(path, facts, claimed, rate_hz):
-    """Frames that a lossy file claims to hold, and notes on what of it is missing."""
     if facts["format"] == "OGG":
         notes, duration_s = check_ogg(path)
-        return (round(duration_s * rate_hz) if duration_s else claimed), notes
+        return _Held(round(duration_s * rate_hz) if duration_s else claimed, notes)
+    if facts["format"] == "FLAC":
+        info = stream_info(path)
+        return _Held(claimed, [], digest=Digest(info) if info else None)
     if facts["subtype"] == "MPEG_LAYER_III" and facts["format"] == "MP3":
-        return claimed, check_mp3(path)
-    return claimed, []
+        notes, n_samples, parts, cut = check_mp3(path)
+        if n_samples is not None:  # libsndfile's own count may be a guess
+            return _Held(n_samples, notes, parts, undecoded=Undecoded(cut))
+    return _Held(claimed, [])
 
 
 def _check_rate(rate_hz):
@@ -229,9 +249,9 @@ def _check_frames(claimed, read, rate_hz, format_name, path):
         raise ValueError(f"{path.stat().st_size} bytes, but no audio in them: truncated or damaged")
 
 
-def _blocks_of_file(path, alive, digest=None):
+def _blocks_of_file(path, parts, alive, digest=None):
     """Yield float32 blocks, shape (frames, channels); `digest` is given the integers as stored."""
-    with _opened(path) as file:
+    with _opened(path, parts) as file:
         size = max(1, BLOCK_VALUES // file.channels)
         done = 0
         while True:

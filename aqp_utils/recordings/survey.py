@@ -33,7 +33,7 @@ class Survey:
         if not self.n_bad:
             self._measure(block)
         if self._holes:
-            self._holes.add(block, self.n_frames)
+            self._holes.add(block)
         self.n_frames += len(block)
         if self.n_frames > LONGEST_S * self.rate_hz:
             raise ValueError(f"longer than {LONGEST_S / 3600:.0f} h; cut it into parts")
@@ -122,24 +122,37 @@ class Survey:
         }
 
 
+class ZeroRuns:
+    """Runs of exact zeros between sound, in all channels, as blocks come."""
+
+    def __init__(self):
+        self._n_frames, self._last_sound = 0, None
+
+    def add(self, block):
+        """First frames and lengths of the runs that end in a block, shape (frames, channels)."""
+        sounding = np.flatnonzero(block.any(axis=1)) + self._n_frames
+        self._n_frames += len(block)
+        if not len(sounding):
+            return sounding, sounding
+        before = sounding[0] - 1 if self._last_sound is None else self._last_sound
+        lengths = np.diff(sounding, prepend=before) - 1
+        self._last_sound = int(sounding[-1])
+        return (sounding - lengths)[lengths > 0], lengths[lengths > 0]
+
+
 class _Holes:
-    """Runs of exact zeros between sound, which no microphone gives: a gate's, or lost data."""
+    """Runs of exact zeros, which no microphone gives: a gate's, or lost data."""
 
     def __init__(self, rate_hz):
         self._rate_hz, self._least = rate_hz, max(1, round(HOLE_S * rate_hz))
-        self._last_sound, self._total, self._first = None, 0, 0
+        self._runs, self._total, self._first = ZeroRuns(), 0, 0
 
-    def add(self, block, position):
-        sounding = np.flatnonzero(block.any(axis=1)) + position
-        if not len(sounding):
-            return
-        before = sounding[0] - 1 if self._last_sound is None else self._last_sound
-        lengths = np.diff(sounding, prepend=before) - 1
+    def add(self, block):
+        starts, lengths = self._runs.add(block)
         holes = lengths >= self._least
         if holes.any() and not self._total:
-            self._first = int((sounding - lengths)[holes][0])
+            self._first = int(starts[holes][0])
         self._total += int(lengths[holes].sum())
-        self._last_sound = int(sounding[-1])
 
     def notes(self, n_frames):
         if self._total <= HOLES_SHARE * n_frames:

@@ -1,7 +1,9 @@
 """What a WAV header claims, held against the file: libsndfile believes or mends it in silence.
 
 Its log (soundfile's `extra_info`), which serves for AIFF, says nothing of wrong channels or bits
-and leaves open whether a length that it mends was a stream's or was cut off.
+and leaves open whether a length that it mends was a stream's or was cut off. Microsoft's ADPCM
+(Multimedia Standards Update, 1994) has no checksum, but limits in the head of every block;
+libsndfile makes a moment of noise or silence of whatever stands there.
 """
 
 import io
@@ -9,9 +11,15 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from aqp_utils.recordings import adpcm_blocks
+import numpy as np
+
+from aqp_utils.recordings.spliced import Spliced
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # format tags whose frame size follows from bits and channels
+ADPCM = 2  # Microsoft's: blocks that begin with a predictor and a step
+PREDICTORS, SMALLEST_STEP = 7, 16
+MOST_DAMAGED = 0.02  # share of blocks that may be damaged with a note; more is refused
+BLOCKS_AT_ONCE = 4096
 PCM_BITS = (8, 12, 16, 20, 24, 32, 64)
 MOST_CHUNKS = 10_000
 STRAY_SHARE = 0.02  # of the audio, after it and in no chunk: a careless writer's, no lost audio
@@ -63,9 +71,9 @@ def check_wav_header(path):
         claim = header["fmt "]
         _check_format(claim)
         notes = _check_length(header, file)
-        if claim.tag == adpcm_blocks.TAG:
-            (start, length), size = header["data"], header["size"]
-            notes += adpcm_blocks.check_adpcm(file, start, min(length, size - start), claim)
+        if claim.tag == ADPCM:
+            start, length = header["data"]
+            notes += _check_adpcm(file, start, min(length, size - start), claim)
         return notes
 
 
@@ -88,23 +96,7 @@ def with_length(path):
     offset, there = header["data"][0], header["size"] - header["data"][0]
     order = ">" if header["order"] == ">" else "<"
     length = struct.pack(order + "I", min(there, 0xFFFFFFFF))
-    return _Mended(path, offset - 4, length)
-
-
-class _Mended(io.FileIO):
-    """A file that is read with a few bytes replaced; the one on disk stays as it is."""
-
-    def __init__(self, path, position, content):
-        super().__init__(path)
-        self._position, self._content = position, content
-
-    def readinto(self, buffer):
-        start = self.tell()
-        n_read = super().readinto(buffer)
-        for i, byte in enumerate(self._content, self._position - start):
-            if 0 <= i < n_read:
-                memoryview(buffer)[i : i + 1] = bytes([byte])
-        return n_read
+    return Spliced(path, [(0, offset - 4), length, (offset, header["size"])])
 
 
 def _header(file, size):
@@ -220,3 +212,23 @@ def _harmless(file, n_rest, claimed):
 
 def _unknown(length):
     return length in UNKNOWN or length in UNKNOWN_FROM_SOX
+
+
+def _check_adpcm(file, start, length, claim):
+    """Hold the head of every block of audio against the limits of the format."""
+    size, channels = claim.frame_bytes, claim.channels
+    n_blocks = length // size if size >= 7 * channels else 0
+    damaged = 0
+    for first in range(0, n_blocks, BLOCKS_AT_ONCE):
+        file.seek(start + first * size)
+        content = np.frombuffer(file.read(min(BLOCKS_AT_ONCE, n_blocks - first) * size), np.uint8)
+        blocks = content[: len(content) // size * size].reshape(-1, size)
+        steps = np.ascontiguousarray(blocks[:, channels : 3 * channels]).view("<i2")
+        wrong = (blocks[:, :channels] >= PREDICTORS) | (steps < SMALLEST_STEP)
+        damaged += int(wrong.any(axis=1).sum())
+    if not damaged:
+        return []
+    sentence = f"damaged: {damaged} of {n_blocks} blocks of ADPCM begin with what no encoder writes"
+    if damaged > MOST_DAMAGED * n_blocks:
+        raise ValueError(sentence)
+    return [sentence]

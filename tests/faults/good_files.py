@@ -243,6 +243,16 @@ def _with_vbri(content, target):
     return "LAME with a VBRI header"
 
 
+def _joined(source, target, rng):
+    """Two MP3 files one behind the other, with their headers and tags, as `cat` joins them."""
+    words = (["-V", "4"], ["-b", "64"], ["-V", "4", "-t"], ["-V", "4", "--tt", "title"])
+    subprocess.run(
+        ["lame", "--quiet", *words[rng.integers(len(words))], source, target], check=True
+    )
+    target.write_bytes(2 * target.read_bytes())
+    return "joined: LAME twice"
+
+
 # --- Ogg -----------------------------------------------------------------------------------------
 
 
@@ -316,5 +326,6 @@ WAYS = {
         ("ffmpeg", _ffmpeg_mp3),
         ("sox", _one_of([], ["-C", "64"], ["-C", "-4.2"])),
         ("own", lambda rng: _vbri),
+        ("own", lambda rng: _joined),
     ],
 }  # fmt: skip

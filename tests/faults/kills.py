@@ -2,13 +2,15 @@
 
     python tests/faults/kills.py [--n 50] [--seed 0] [--csv kills.csv] [--preset tiny]
 
-Every trial starts on a copy of a finished run from which the stages from a drawn one on were
-taken away, kills the whole process group after a drawn share of the time that this stage takes,
-looks for what is half-written, starts again, and compares every file with those of the run that
-nobody killed. Every tenth trial kills `aqp predict` instead. Two runs in one folder come last.
+A run is killed twice in every stage from a drawn one on: in its first attempt and while it goes on,
+each time at a drawn moment of the stage, the whole process group at once. After each kill what is
+half-written is looked for, and the files of every finished stage are held against those of the run
+that nobody killed. So on, run after run, until `n` kills are done; every tenth is one of
+`aqp predict` instead. Two runs in one folder come last.
 """
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -17,7 +19,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -27,24 +31,11 @@ from aqp_utils.core.files import sha256
 from aqp_utils.runs.notebooks import STUDY, find_root
 from aqp_utils.runs.verification import check
 
-PRESETS = {
-    # As small as the parameters allow; every kind and stage is there.
-    "tiny": [
-        "--preset",
-        "smoke",
-        "-p",
-        "DURATION_S",
-        "1",
-        "-p",
-        "BOOTSTRAP",
-        "10",
-        "-p",
-        "EPOCHS",
-        "2",
-    ],
-    "smoke": ["--preset", "smoke"],
-    "default": [],
-}
+# As small as the parameters allow; every stage and all that it does is there.
+TINY = {"DURATION_S": "1", "BOOTSTRAP": "10", "EPOCHS": "2"}
+TINY = [word for name, value in TINY.items() for word in ("-p", name, value)]
+PRESETS = {"tiny": ["--preset", "smoke", *TINY], "smoke": ["--preset", "smoke"], "default": []}
+TIMES = 2  # kills of one run in one stage
 AQP = [sys.executable, "-m", "aqp_utils"]
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)  # the hardest most
 # Text in which the time of day or of computing stands; its numbers differ from run to run.
@@ -62,6 +53,8 @@ def start(arguments):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # What was started in the background ignores Ctrl-C, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -73,24 +66,54 @@ def finished(arguments, limit_s=7200):
     return process.returncode, text, time.monotonic() - began
 
 
-def kill_after(arguments, seconds, how):
-    """Start `aqp`, kill its whole group after some seconds; whether it still ran."""
-    process = start(arguments)
-    try:
-        process.communicate(timeout=seconds)
+class Watched:
+    """An `aqp` command whose words are heard while it runs."""
+
+    def __init__(self, arguments):
+        self.process, self._lines = start(arguments), []
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def _listen(self):
+        for line in self.process.stdout:
+            self._lines.append(line)
+
+    @property
+    def text(self):
+        """What it has said."""
+        return "".join(self._lines)
+
+    def stage(self, wanted):
+        """Wait for a stage for which `wanted` is true; its folder, or None if none came."""
+        while True:
+            alive = self.process.poll() is None
+            if not alive:
+                self._listener.join(10)
+            for name in re.findall(r"^\[\d+/\d+\] (\w+): running", self.text, re.MULTILINE):
+                (folder,) = (folder for folder, notebook in STUDY.items() if notebook == name)
+                if wanted(folder):
+                    return folder
+            if not alive:
+                return None
+            time.sleep(0.02)
+
+    def kill_after(self, seconds, how):
+        """Kill it after some seconds, the hard way with its whole group; whether it still ran."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            if how == signal.SIGKILL:
+                os.killpg(self.process.pid, how)  # as the system when memory is short, only harder
+            else:
+                self.process.send_signal(how)
+            self.process.wait(120)
+            return True
         return False
-    except subprocess.TimeoutExpired:
-        if how == signal.SIGKILL:
-            os.killpg(process.pid, how)  # as the system does when memory is short, only harder
-        else:
-            process.send_signal(how)
-        process.communicate(timeout=120)
-        return True
 
 
-def state(run):
-    """SHA-256 of every output of every stage, by its name in the run folder."""
-    files = [p for folder in STUDY for p in (Path(run) / folder).rglob("*") if p.is_file()]
+def state(run, stages=STUDY):
+    """SHA-256 of every output of the stages, by its name in the run folder."""
+    files = [p for folder in stages for p in (Path(run) / folder).rglob("*") if p.is_file()]
     return {p.relative_to(run).as_posix(): sha256(p) for p in files if not p.name.endswith(TIMED)}
 
 
@@ -107,6 +130,14 @@ def take_away(run, first):
     for folder in list(STUDY)[list(STUDY).index(first) :]:
         shutil.rmtree(run / folder)
         (run / "notebooks" / f"{STUDY[folder]}.ipynb").unlink()
+
+
+def differing(run, expected):
+    """Files of finished stages that are not those of the run that nobody killed."""
+    stages = [folder for folder in STUDY if (run / folder / "manifest.json").is_file()]
+    wanted = {name: one for name, one in expected.items() if name.partition("/")[0] in stages}
+    found = state(run, stages)
+    return sorted(name for name in wanted | found if wanted.get(name) != found.get(name))
 
 
 def half_written(run):
@@ -130,39 +161,51 @@ def lost(text):
 
 
 def kill_run(whole, expected, preset, rng, folder):
-    """One trial: columns of the table, and whether the promise was kept."""
-    run = shutil.copytree(whole, folder / "run")
-    stage = str(rng.choice(list(STUDY)))
-    how = signal.Signals(
-        int(rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
-    )
-    take_away(run, stage)
-    # Its own time, and that of starting and of looking at the stages before it.
-    seconds = float(rng.uniform(0.02, 1.0)) * (stage_seconds(whole)[stage] + 10)
-    command = ["run", *PRESETS[preset], "--out", str(run)]
-    killed = kill_after(command, seconds, how)
-    wrong = half_written(run)
-    code, text, again_s = finished(command)
-    differing = [name for name, digest in state(run).items() if expected.get(name) != digest]
-    differing += sorted(set(expected) - set(state(run)))
-    what = "; ".join([*wrong, *differing][:3]) or lost(text)
-    held = code == 0 and not wrong and not differing
-    return [stage, how.name, round(seconds, 1), killed, round(again_s, 1), what], held
+    """A run from a drawn stage to its end, killed in every stage.
+
+    Yields
+    ------
+    row : list
+        Columns of the table, of one kill.
+    held : bool
+        Nothing was half-written, and what the next attempt finished was right.
+    """
+    run, times, last = shutil.copytree(whole, folder / "run"), Counter(), None
+    take_away(run, str(rng.choice(list(STUDY))))
+    command, usual_s = ["run", *PRESETS[preset], "--out", str(run)], stage_seconds(whole)
+    while True:
+        running, began = Watched(command), time.monotonic()
+        stage = running.stage(lambda folder: times[folder] < TIMES)
+        how = signal.Signals(int(rng.choice(SIGNALS)))
+        seconds = float(rng.uniform(0, 1)) * usual_s.get(stage, 0)
+        killed = stage is not None and running.kill_after(seconds, how)
+        wrong = differing(run, expected)
+        if not killed and running.process.returncode:
+            wrong.append(f"exit code {running.process.returncode}: {running.text[-200:]}")
+        if last:
+            last[1] += wrong
+            what = "; ".join(last[1][:3]) or lost(running.text)
+            again_s = round(time.monotonic() - began - (seconds if killed else 0), 1)
+            yield [*last[0], again_s, what], not last[1]
+        if not killed:
+            return
+        times[stage] += 1
+        last = [[stage, how.name, round(seconds, 1), killed], half_written(run)]
 
 
 def whole_scores(recordings, table):
-    """Lines of the table of scores that nobody killed."""
-    code, text, _ = finished(["predict", str(recordings), "--csv", str(table)])
+    """Lines of the table of scores that nobody killed, and the seconds that it took."""
+    code, text, seconds = finished(["predict", str(recordings), "--csv", str(table)])
     assert code == 0, text
-    return table.read_text("utf-8").splitlines()
+    return table.read_text("utf-8").splitlines(), seconds
 
 
-def kill_predict(recordings, expected, rng, folder):
+def kill_predict(recordings, expected, usual_s, rng, folder):
     """One trial with `aqp predict`: its table is whole rows or not there, and the same again."""
     table = folder / "scores.csv"
-    seconds = float(rng.uniform(0.2, 15.0))
+    seconds = float(rng.uniform(0.05, 1.0)) * usual_s
     command = ["predict", str(recordings), "--csv", str(table)]
-    killed = kill_after(command, seconds, signal.SIGKILL)
+    killed = Watched(command).kill_after(seconds, signal.SIGKILL)
     cut = table.read_text("utf-8").splitlines() if table.exists() else []
     whole_rows = all(row in expected for row in cut)
     code, _, again_s = finished(command)
@@ -206,15 +249,22 @@ def main():
         assert code == 0, text
         expected = state(whole)
         recordings = whole / "02_degraded" / "clips"
-        scores = whole_scores(recordings, folder / "whole.csv") if arguments.n >= 10 else []
-        for trial in range(arguments.n):
+        n_predict = arguments.n // 10
+        if n_predict:
+            scores = whole_scores(recordings, folder / "whole.csv")
+        for trial in itertools.count():
+            if len(results.rows) == n_predict:
+                break
             rng = np.random.default_rng([arguments.seed, trial])
             with tempfile.TemporaryDirectory(dir=folder) as own:
-                if trial % 10 == 9:
-                    row, held = kill_predict(recordings, scores, rng, Path(own))
-                else:
-                    row, held = kill_run(whole, expected, arguments.preset, rng, Path(own))
-            results.add(*row, held=held)
+                row, held = kill_predict(recordings, *scores, rng, Path(own))
+            if row[3]:  # else it was already done
+                results.add(*row, held=held)
+        rng = np.random.default_rng([arguments.seed, 10_000])
+        while len(results.rows) < arguments.n:
+            with tempfile.TemporaryDirectory(dir=folder) as own:
+                for row, held in kill_run(whole, expected, arguments.preset, rng, Path(own)):
+                    results.add(*row, held=held)
         with tempfile.TemporaryDirectory(dir=folder) as own:
             row, held = two_at_once(whole, expected, arguments.preset, Path(own))
         results.add(*row, held=held)

@@ -2,7 +2,7 @@
 
     python tests/faults/record.py outputs/faults --seed 0
 
-sums up the tables of kills.py, flips.py and disk.py in a folder, one row a trial each.
+sums up the tables of kills.py, flips.py, disk.py and decoder.py in a folder, one row a trial each.
 """
 
 import argparse
@@ -53,14 +53,24 @@ def disk(trials):
     yield "read-only", "every command", trials[~full]
 
 
-TESTS = {one.__name__: one for one in (kills, flips, disk)}
+def decoder(trials):
+    """Signals to the process that decodes."""
+    for what in ("stopped", "killed"):
+        yield (
+            "decoder stopped or killed",
+            f"{what} at a random moment",
+            trials[trials["what"] == what],
+        )
+
+
+TESTS = {one.__name__: one for one in (kills, flips, disk, decoder)}
 
 
 def main():
     """Record the tables that are in a folder."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", default="0", help="as it stands in the table")
     given = parser.parse_args()
     for name, split in TESTS.items():
         path = given.folder / f"{name}.csv"
