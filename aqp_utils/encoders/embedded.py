@@ -14,7 +14,6 @@ from aqp_utils.encoders.card import checked_card
 from aqp_utils.encoders.shape import SHAPE
 
 
-
 class EmbeddedModel(torch.nn.Module):
     """torchaudio's Wav2Vec2 of the shape above, answering as that of `transformers` does."""
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from aqp_utils.core.files import atomic
-from aqp_utils.core.sealed import is_plain
+from aqp_utils.core.sealed import read_part
 from aqp_utils.encoders.log_mel import (
     CENTRE,
     CHANNELS,
@@ -120,14 +120,7 @@ def load_spectrogram_encoder(folder, about, device="cpu"):
     ValueError
         If it is not the one that `about`, the entry in model.json, names.
     """
-    if not is_plain(about["file"]):
-        raise ValueError(f"{about['file']!r} is no plain file name inside {folder}.")
-    path = folder / about["file"]
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; model.json beside it needs it.")
-    weights = path.read_bytes()
-    if hashlib.sha256(weights).hexdigest() != about["sha256"]:
-        raise ValueError(f"{path} was changed or damaged: its sha256 is not that of model.json.")
+    path, weights = read_part(folder, about)
     encoder = SpectrogramEncoder()
     try:
         encoder.load_state_dict(safetensors.torch.load(weights))

@@ -1,4 +1,4 @@
-"""The encoders that ship as ONNX graphs, operator by operator: `python -m aqp_utils.training.graphs`.
+"""The encoders that ship as graphs of ONNX: `python -m aqp_utils.training.graphs` writes them.
 
 A graph says what is computed and with which names and shapes of weights; the weights themselves
 stay in their safetensors files and are given to it when it is loaded (`encoders/session`). So new
@@ -155,9 +155,7 @@ def _layer(graph, state, name):
     asked = graph.linear(state, f"{name}.attention", size, 3 * size)
     split = graph.node("Reshape", asked, graph.constant(0, 0, 3 * heads, size // heads))
     split = graph.node("Transpose", split, perm=[0, 2, 1, 3])
-    query, key, value = (
-        graph.part(split, n * heads, (n + 1) * heads, 1) for n in range(3)
-    )
+    query, key, value = (graph.part(split, n * heads, (n + 1) * heads, 1) for n in range(3))
     key = graph.node("Transpose", key, perm=[0, 1, 3, 2])
     weights = graph.node("Softmax", graph.node("MatMul", query, key), axis=-1)
     heard = graph.node("Transpose", graph.node("MatMul", weights, value), perm=[0, 2, 1, 3])
