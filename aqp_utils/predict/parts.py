@@ -113,8 +113,8 @@ def _check_inputs(folder, model, encoder, spectrogram):
         )
     width = encoder.hidden_size * (2 if encoder.pooling == "mean+std" else 1)
     given = len(names) + width + (spectrogram.size if spectrogram else 0)
-    if given != model.network.architecture["n_inputs"]:
+    if given != len(model.mean):
         raise ValueError(
-            f"{path} describes a network of {model.network.architecture['n_inputs']} inputs, but "
-            f"its features and encoders give {given}: train the model again."
+            f"{path} describes a network of {len(model.mean)} inputs, but its features and "
+            f"encoders give {given}: train the model again."
         )
