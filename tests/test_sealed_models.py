@@ -47,6 +47,7 @@ def write_old(folder, **changes):
     [
         ("run", None),
         ("predictor", {"model.json", "card.json", "golden.json", "measured.json"}),
+        ("graphs", None),
         ("encoder", {"card.json", "config.json", "history.csv", "proof.json"}),
     ],
 )
