@@ -253,6 +253,11 @@ def test_a_card_without_the_graph_is_refused(graphs):
         Predictor.load()
 
 
+def test_what_cannot_be_computed_is_an_error_that_costs_one_recording(predictor):
+    with pytest.raises(RuntimeError, match=r"^\[ONNXRuntimeError\][^\n]*$"):
+        predictor.encoder._session(np.zeros((1, 1, 1), np.float32), "mean")
+
+
 def test_weights_of_another_shape_are_refused_in_one_sentence():
     import safetensors.numpy
 

@@ -5,11 +5,11 @@ weights; here the two meet.
 """
 
 import hashlib
-import os
 
 import numpy as np
 import onnxruntime
 
+from aqp_utils.core.device import n_threads
 from aqp_utils.core.package import ASSETS
 from aqp_utils.encoders.card import read_sealed
 from aqp_utils.encoders.catalog import EncoderError
@@ -17,16 +17,6 @@ from aqp_utils.encoders.catalog import EncoderError
 GRAPHS = ASSETS / "graphs"
 CARD, ENCODER, SPECTROGRAM = "card.json", "encoder.onnx", "spectrogram.onnx"
 ERRORS_ONLY = 3  # as onnxruntime counts
-
-
-def n_threads():
-    """Threads to compute with: the processors of this process, or what OMP_NUM_THREADS says."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdigit() and int(asked):
-        return int(asked)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Session:
@@ -56,6 +46,8 @@ class Session:
         options.intra_op_num_threads = n_threads()
         options.inter_op_num_threads = 1
         options.log_severity_level = ERRORS_ONLY
+        # Threads that wait for work by spinning would take the processor from the features.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Clips have all lengths, and what is kept for one would be kept for each.
         options.enable_mem_pattern = False
         options.enable_cpu_mem_arena = False
@@ -72,9 +64,18 @@ class Session:
             ) from None
 
     def __call__(self, given, output):
-        """The array `output` of the graph for the array `given`."""
+        """The array `output` of the graph for the array `given`.
+
+        Raises
+        ------
+        RuntimeError
+            If it cannot be computed, mostly for want of memory.
+        """
         name = self._session.get_inputs()[0].name
-        return self._session.run([output], {name: given})[0]
+        try:
+            return self._session.run([output], {name: given})[0]
+        except Exception as error:  # onnxruntime's own kinds have nothing else in common
+            raise RuntimeError(str(error).splitlines()[0]) from None
 
 
 def _read(name):

@@ -16,6 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from aqp_utils.core.audio import ACTIVE_RANGE_DB, SAMPLE_RATE, rms_dbfs
+from aqp_utils.core.device import n_threads
 from aqp_utils.core.scale import CLASSES
 from aqp_utils.core.text import shown
 from aqp_utils.features.sets import FEATURE_SETS, feature_names
@@ -119,7 +120,7 @@ class Predictor:
         self.feature_set = model.about["feature_set"]
         self.feature_names = feature_names(self.feature_set)
         self._features = FEATURE_SETS[self.feature_set][1]
-        self._beside = ThreadPoolExecutor(1)  # features while the encoders compute
+        self._beside = ThreadPoolExecutor(n_threads())  # features while the encoders compute
 
     @classmethod
     def load(cls, model=None, device="auto"):
@@ -306,11 +307,11 @@ class Predictor:
         parts = []
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
             part = [np.asarray(window) for window in windows[start : start + WINDOWS_AT_ONCE]]
-            features = self._beside.submit(lambda part=part: [self._features(x) for x in part])
+            features = [self._beside.submit(self._features, clip) for clip in part]
             embedded = [self.encoder.embed(part)]
             if self.spectrogram is not None:
                 embedded.append(self.spectrogram.embed(part))
-            parts.append(fused(features.result(), *embedded))
+            parts.append(fused([one.result() for one in features], *embedded))
         return np.concatenate(parts)
 
     def _remarks(self, recording, inputs):
