@@ -4,7 +4,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    # PEP 562: PyTorch is imported when a predictor is wanted, not when the package is looked at.
+    # PEP 562: imports take their time, and only those who want a predictor shall wait.
     if name == "Predictor":
         from aqp_utils.predict.predictor import Predictor
 

@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from aqp_utils.core.files import write_json  # noqa: E402
 from aqp_utils.core.scale import to_scale  # noqa: E402
 from aqp_utils.evaluation.agreement import condition_level, groups_of, with_people  # noqa: E402
-from aqp_utils.model.saved import add_documents  # noqa: E402
+from aqp_utils.model.files import add_documents  # noqa: E402
 from aqp_utils.predict import shipped  # noqa: E402
 from aqp_utils.predict.predictor import Predictor  # noqa: E402
 from aqp_utils.recordings.label_tables import read_labels  # noqa: E402

@@ -36,8 +36,8 @@ from aqp_utils.data.clips import FAMILIES, stream_of  # noqa: E402
 from aqp_utils.data.labels import pseudo_pesq  # noqa: E402
 from aqp_utils.data.split import grouped_folds  # noqa: E402
 from aqp_utils.degradations.degrade import KINDS, degrade, sample_parameter  # noqa: E402
+from aqp_utils.encoders.card import CARD, write_card  # noqa: E402
 from aqp_utils.encoders.catalog import EMBEDDED_FOLDER  # noqa: E402
-from aqp_utils.encoders.embedded import CARD, write_card  # noqa: E402
 from aqp_utils.encoders.wav2vec2 import load_encoder  # noqa: E402
 from aqp_utils.evaluation import counted  # noqa: E402
 from aqp_utils.evaluation.bootstrap import difference_interval  # noqa: E402

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from aqp_utils.core.files import write_json  # noqa: E402
-from aqp_utils.model.saved import add_documents  # noqa: E402
+from aqp_utils.model.files import add_documents  # noqa: E402
 from aqp_utils.predict import shipped  # noqa: E402
 from aqp_utils.predict.predictor import Predictor  # noqa: E402
 from aqp_utils.runs.stage import read_manifest  # noqa: E402

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from aqp_utils.core.package import ASSETS
+from aqp_utils.encoders import session
 from aqp_utils.encoders.catalog import weights_in_folder
 from aqp_utils.encoders.embedded import load_model as load_embedded
 from aqp_utils.encoders.wav2vec2 import sha256_of_files
 from aqp_utils.predict.predictor import Predictor
 
-SHIPPED = {"predictor": ASSETS / "predictor", "encoder": ASSETS / "encoder"}
+SHIPPED = {name: ASSETS / name for name in ("predictor", "encoder", "graphs")}
 
 
 def load_predictor(folder):
@@ -25,7 +26,21 @@ def load_shipped_encoder(folder):
     return load_embedded(weights, sha256_of_files(weights.files))
 
 
-LOADERS = {"predictor": load_predictor, "encoder": load_shipped_encoder, "run": load_predictor}
+def load_graphs(folder):
+    """Load the predictor that ships with the graphs in `folder` for its own."""
+    own, session.GRAPHS = session.GRAPHS, Path(folder)
+    try:
+        return Predictor.load()
+    finally:
+        session.GRAPHS = own
+
+
+LOADERS = {
+    "predictor": load_predictor,
+    "encoder": load_shipped_encoder,
+    "graphs": load_graphs,
+    "run": load_predictor,
+}
 
 
 def flips(folder, n, seed=0, names=None):

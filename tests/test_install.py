@@ -13,7 +13,7 @@ import venv
 import zipfile
 from email.message import Message
 from email.parser import Parser
-from importlib.metadata import packages_distributions
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,9 @@ COME_ALONG = {"aqp_utils", "IPython", "huggingface_hub", "threadpoolctl", "PIL"}
 OPTIONAL = {"speechmos", "distillmos"}  # peers: where missing, a sentence says so
 # Distributions of another name than their module, for a machine without them.
 SOLD_AS = {"hibari": "hibari-tts", "pyopenjtalk": "pyopenjtalk-plus"}
+LARGEST_MB = 400  # of the wheel and what it brings without extras
 HEAVY = {"numpy", "scipy", "pandas", "matplotlib", "torch", "torchaudio", "transformers", "librosa"}
+HEAVY |= {"onnxruntime"}
 
 
 def requirements(name):
@@ -118,13 +120,40 @@ def imported():
 
 def test_everything_the_package_imports_is_declared():
     # Training tools are optional, but named where `make field` finds them.
-    texts = [*requirements("requirements.txt"), *requirements("requirements-field.txt")]
+    names = ("requirements.txt", "requirements-study.txt", "requirements-field.txt")
+    texts = [text for name in names for text in requirements(name)]
     declared = {plain_name(Requirement(text).name) for text in texts}
     distributions = packages_distributions()
     for module in set(imported()) - set(sys.stdlib_module_names) - COME_ALONG - OPTIONAL:
         found = distributions.get(module, [SOLD_AS.get(module, module)])
         owners = {plain_name(name) for name in found}
         assert owners & declared, f"{module} is imported, but no requirements file names it"
+
+
+def brought_by_the_wheel():
+    """Plain names of all distributions that the wheel brings without extras, directly or not."""
+    waiting, found = requirements("requirements.txt"), set()
+    while waiting:
+        requirement = Requirement(waiting.pop())
+        name = plain_name(requirement.name)
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if applies and name not in found:
+            found.add(name)
+            waiting += distribution(name).requires or []
+    return found
+
+
+def distributions_of(modules):
+    """Plain names of the distributions that hold some top-level modules; Python's own have none."""
+    holders = packages_distributions()
+    return {plain_name(name) for module in modules for name in holders.get(module, [])[:1]}
+
+
+def test_what_the_wheel_brings_is_small():
+    files = [file for name in brought_by_the_wheel() for file in distribution(name).files]
+    sizes = [Path(file.locate()).stat().st_size for file in files if Path(file.locate()).is_file()]
+    ours = sum(path.stat().st_size for path in (ROOT / "aqp_utils").rglob("*") if path.is_file())
+    assert (sum(sizes) + ours) / 1e6 < LARGEST_MB
 
 
 def test_the_wheel_holds_every_asset_template_and_script(names):

@@ -17,6 +17,8 @@ from aqp_utils.recordings.reading import read_recording
 from aqp_utils.recordings.second_process import read_all
 from aqp_utils.recordings.stored import StoredAudio, collect
 
+ROOT = Path(__file__).parents[1]
+LARGEST_MB = 500  # of memory that the predictor that ships takes, whatever the length
 GROWTH_MB = 250  # address space that scoring may take beyond the loaded model
 MINUTES = 30
 
@@ -93,6 +95,29 @@ def test_half_an_hour_is_scored_within_a_limit_of_address_space(tmp_path):
         "print(table['duration_s'][0], table['error'][0])"
     )
     words = [sys.executable, "-c", code, str(tmp_path / "model"), str(tmp_path / "long.wav")]
-    root = Path(__file__).parents[1]
-    done = subprocess.run(words, cwd=root, capture_output=True, text=True)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.split() == [f"{60.0 * MINUTES}"], done.stdout + done.stderr[-2000:]
+
+
+def test_an_hour_is_scored_by_what_ships_in_little_memory(tmp_path):
+    pytest.importorskip("resource")
+    if not sys.platform.startswith("linux"):
+        pytest.skip("elsewhere the peak of memory is counted otherwise")
+    # One minute in twelve sounds: the encoders see five of them, or this would take minutes.
+    minute = (2_000 * voice_like(60.0)).clip(-32_000, 32_000).astype(np.int16)
+    with sf.SoundFile(tmp_path / "hour.wav", "w", RATE, 1) as file:
+        for number in range(60):
+            file.write(minute if number % 12 == 0 else minute // 4_000)
+    code = (
+        "import resource, sys\n"
+        "from aqp_utils.predict.predictor import Predictor\n"
+        "table = Predictor.load().files([sys.argv[1]], progress=False)\n"
+        "peaks_kb = [resource.getrusage(who).ru_maxrss for who in "
+        "(resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]\n"
+        "print(table['duration_s'][0], table['error'][0], *peaks_kb)"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "hour.wav")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    duration_s, *peaks_kb = done.stdout.split()
+    assert float(duration_s) == 3_600, done.stdout + done.stderr[-2000:]
+    assert max(map(int, peaks_kb)) / 1024 < LARGEST_MB

@@ -8,8 +8,8 @@ import pytest
 
 from aqp_utils.core.files import sha256, write_json
 from aqp_utils.runs import code
+from aqp_utils.runs.errors import RunError
 from aqp_utils.runs.hashes import FileHashes
-from aqp_utils.runs.lock import RunError
 from aqp_utils.runs.stage import Stage, verify
 
 

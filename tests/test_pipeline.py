@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from aqp_utils.commands import cli, series
-from aqp_utils.commands.execution import NotebookError, Relay
+from aqp_utils.commands.execution import Relay
 from aqp_utils.runs import hashes, notebooks, parameters
-from aqp_utils.runs.lock import RunError
+from aqp_utils.runs.errors import NotebookError, RunError
 
 NAMES = list(notebooks.STUDY.values())
 

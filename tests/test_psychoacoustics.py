@@ -138,6 +138,18 @@ def test_bs1770_reference_tone():
     assert integrated_loudness_lufs(sine(997)) == pytest.approx(-3.01, abs=0.15)
 
 
+@pytest.mark.parametrize("duration_s", [0.25, 0.4, 0.513, 3.0])
+def test_bs1770_is_that_of_pyloudnorm(duration_s):
+    pyloudnorm = pytest.importorskip("pyloudnorm")
+    noise = np.random.default_rng(0).standard_normal(round(duration_s * 16_000))
+    swells = noise * np.geomspace(1e-5, 0.1, len(noise))  # both gates have something to do
+    for audio in (swells, 0.1 * noise, swells[::-1].copy()):
+        meter = pyloudnorm.Meter(16_000, block_size=min(0.4, duration_s))
+        expected = meter.integrated_loudness(audio)
+        assert integrated_loudness_lufs(audio) == pytest.approx(expected, abs=1e-6)
+    assert integrated_loudness_lufs(1e-6 * noise) == -70
+
+
 def test_loudness_of_modulated_tone_fluctuates():
     depth = {
         hz: fluctuation_depth(loudness_over_time(reference_clip(f"am_{hz}"))) for hz in (4, 30)

@@ -1,4 +1,4 @@
-"""The lock: within the ranges of requirements.txt, complete, and every file with its hash."""
+"""The lock: within the ranges of the requirements, complete, and every file with its hash."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,8 @@ ENTRIES = re.findall(r"^([a-z0-9][^\\\n]*)((?:\\\n +--hash=sha256:[0-9a-f]{64} ?
 
 
 def wanted():
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    files = (ROOT / name for name in ("requirements.txt", "requirements-study.txt"))
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 

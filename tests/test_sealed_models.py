@@ -12,7 +12,8 @@ from aqp_utils.commands import cli
 from aqp_utils.core.files import write_json
 from aqp_utils.core.sealed import NotSealed, write_sealed
 from aqp_utils.model.conformal import residual_quantiles
-from aqp_utils.model.saved import add_documents, load_model
+from aqp_utils.model.files import add_documents
+from aqp_utils.model.saved import load_model
 from aqp_utils.predict.predictor import Predictor
 
 QUANTILES = {"level": 0.9, "n": 60, "score": [1.5, 3.0], "low": [-0.5, -0.4], "high": [0.3, 0.2]}
@@ -46,6 +47,7 @@ def write_old(folder, **changes):
     [
         ("run", None),
         ("predictor", {"model.json", "card.json", "golden.json", "measured.json"}),
+        ("graphs", None),
         ("encoder", {"card.json", "config.json", "history.csv", "proof.json"}),
     ],
 )

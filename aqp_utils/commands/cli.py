@@ -8,6 +8,7 @@ import sys
 import warnings
 
 from aqp_utils import __version__
+from aqp_utils.core.package import not_installed
 
 # To add a command, name here a module that offers `add_arguments(parser)` and
 # `run(arguments) -> exit code`; it is imported only when its command is asked for.
@@ -50,7 +51,10 @@ def main(argv=None):
 
 
 def _run(name, rest):
-    module = importlib.import_module(COMMANDS[name][0])
+    try:
+        module = importlib.import_module(COMMANDS[name][0])
+    except ModuleNotFoundError as error:
+        return _complain(not_installed(f"aqp {name}", error))
     parser = argparse.ArgumentParser(
         prog=f"aqp {name}",
         description=COMMANDS[name][1],
@@ -58,9 +62,8 @@ def _run(name, rest):
     )
     module.add_arguments(parser)
     arguments = parser.parse_args(rest)
-    from aqp_utils.commands.execution import NotebookError
     from aqp_utils.core.sealed import NotSealed
-    from aqp_utils.runs.lock import RunError
+    from aqp_utils.runs.errors import NotebookError, RunError
 
     as_python_does = warnings.showwarning
 
@@ -79,6 +82,8 @@ def _run(name, rest):
         return _complain(f"{error.filename}: {error.strerror}." if error.filename else error)
     except (ValueError, RunError) as error:
         return _complain(error)
+    except ModuleNotFoundError as error:
+        return _complain(not_installed(f"aqp {name}", error))
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on where this one stopped.", code=130)
 

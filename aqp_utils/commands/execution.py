@@ -15,7 +15,8 @@ from aqp_utils.commands.copies import first_line, last_state, publish
 from aqp_utils.core.files import write_json
 from aqp_utils.core.package import PACKAGE
 from aqp_utils.runs import executed
-from aqp_utils.runs.lock import HELD_FOR, RunError
+from aqp_utils.runs.errors import NotebookError
+from aqp_utils.runs.lock import HELD_FOR
 
 KERNEL = "aqp-batch"
 _START_TIMEOUT_S = 180
@@ -30,10 +31,6 @@ import os, runpy
 os.dup2(os.open({log!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
 runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
 """
-
-
-class NotebookError(RunError):
-    """A notebook stopped; the message names it, the cell, the error and the partial copy."""
 
 
 @contextlib.contextmanager

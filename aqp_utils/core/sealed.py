@@ -70,6 +70,33 @@ def changed_file(folder, expected):
     return None
 
 
+def read_part(folder, about):
+    """A file that model.json beside it names: its path and its bytes.
+
+    Parameters
+    ----------
+    folder : Path
+    about : dict
+        The entry there: file and sha256.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is missing.
+    ValueError
+        If it is not the one that was named.
+    """
+    if not is_plain(about["file"]):
+        raise ValueError(f"{about['file']!r} is no plain file name inside {folder}.")
+    path = folder / about["file"]
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; model.json beside it needs it.")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != about["sha256"]:
+        raise ValueError(f"{path} was changed or damaged: its sha256 is not that of model.json.")
+    return path, content
+
+
 def is_plain(name):
     """Whether `name` is the bare name of a file: no folder, no drive, nothing that leads out."""
     return name not in ("", ".", "..") and not set(name) & set("/\\:\0")

@@ -1,47 +1,17 @@
-"""The small Wav2Vec2 that ships with this package: its shape, its weights, its card.
+"""The small Wav2Vec2 that ships with this package: as PyTorch computes it.
 
 It is built with torchaudio's Wav2Vec2. The one of `transformers` computes the same numbers from the
 same weights (a test compares them), but the first score would wait for its import.
 """
 
-import json
 from types import SimpleNamespace
 
 import safetensors.torch
 import torch
 from torchaudio.models import wav2vec2_model
 
-from aqp_utils.core.sealed import SEAL, changed_file, hashes, is_whole, write_sealed
-from aqp_utils.encoders.catalog import EncoderError
-
-CARD = "card.json"
-DOCUMENTS = ("config.json", "history.csv", "proof.json")  # beside card and weights
-
-# Three wide convolutions instead of seven narrow ones: 40 ms per frame (25 Hz) and a sixteenth of
-# wav2vec2-base's work. Layer norm in the convolutions ignores what was padded (group norm does
-# not), and their bias lets the layer norm keep how loud a frame is.
-SHAPE = {
-    "hidden_size": 768,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 12,
-    "intermediate_size": 512,
-    "conv_dim": (256, 256, 384),
-    "conv_kernel": (400, 8, 4),  # samples, then frames of the layer below
-    "conv_stride": (80, 4, 2),
-    "conv_bias": True,
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": False,
-    "num_conv_pos_embeddings": 32,
-    "num_conv_pos_embedding_groups": 16,
-    "layerdrop": 0.0,
-    "hidden_dropout": 0.0,
-    "attention_dropout": 0.0,
-    "activation_dropout": 0.0,
-    "feat_proj_dropout": 0.0,
-    "final_dropout": 0.0,
-    "apply_spec_augment": False,
-    "vocab_size": 32,
-}
+from aqp_utils.encoders.card import checked_card
+from aqp_utils.encoders.shape import SHAPE
 
 
 class EmbeddedModel(torch.nn.Module):
@@ -91,41 +61,12 @@ def load_model(weights, sha256):
         If the weights, whose digest is `sha256`, are not those of the card beside them, or the card
         or a document that it names was changed.
     """
-    card = _read_card(weights.folder / CARD)
-    if card["weights_sha256"] != sha256:
-        raise EncoderError(
-            f"ENCODER embedded: {weights.files[0]} was changed (sha256 {sha256[:12]}, its card "
-            f"says {card['weights_sha256'][:12]}); install it again."
-        )
-    if problem := changed_file(weights.folder, card["documents"]):
-        raise EncoderError(
-            f"ENCODER embedded: {problem}, and {CARD} beside it holds its sha256; install it again."
-        )
+    card = checked_card(weights, sha256)
     state = safetensors.torch.load_file(weights.files[0])
     state.pop("masked_spec_embed", None)  # stands for hidden frames in pretraining
     model = EmbeddedModel()
     model.model.load_state_dict({_name(key): value.float() for key, value in state.items()})
     return model, card
-
-
-def write_card(folder, card):
-    """Write card.json, with hashes of itself and of the documents in `folder`, and return it."""
-    write_sealed(folder / CARD, card | {"documents": hashes(folder, DOCUMENTS)})
-    return json.loads((folder / CARD).read_bytes())
-
-
-def _read_card(path):
-    try:
-        data = path.read_bytes()
-        card = json.loads(data)
-        whole = is_whole(data, card[SEAL])
-    except (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError):
-        whole = False
-    if not whole:
-        raise EncoderError(
-            f"ENCODER embedded: {path} is missing, changed or damaged; install it again."
-        )
-    return card
 
 
 def _name(key):

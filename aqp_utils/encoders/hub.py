@@ -18,7 +18,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from aqp_utils.encoders.catalog import EncoderError
-from aqp_utils.encoders.embedded import SHAPE
+from aqp_utils.encoders.shape import SHAPE
 
 CLASSES_OF_TYPE = {
     "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model),

@@ -11,21 +11,26 @@ import hashlib
 import numpy as np
 import safetensors.torch
 import torch
-import torchaudio
 from safetensors import SafetensorError
 from torch import nn
 
-from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.files import atomic
-from aqp_utils.core.sealed import is_plain
+from aqp_utils.core.sealed import read_part
+from aqp_utils.encoders.log_mel import (
+    CENTRE,
+    CHANNELS,
+    FLOOR,
+    HOP,
+    KERNELS,
+    N_FFT,
+    N_MELS,
+    SPREAD,
+    WIDTH,
+    WINDOWS,
+    mel_filters,
+)
 
 FILE = "spectrogram.safetensors"
-WINDOWS, HOP, N_FFT = (512, 160), 80, 512  # samples: windows of 32 and 10 ms, every 5 ms
-N_MELS, LOWEST_HZ = 48, 40.0
-FLOOR = 1e-7  # power relative to that of the clip: −70 dB
-CENTRE, SPREAD = -3.0, 1.5  # of the logarithms, roughly; brings them about zero
-CHANNELS = (32, 64, 128, 256)
-WIDTH = 256  # of a frame after the last layer
 
 
 class SpectrogramEncoder(nn.Module):
@@ -37,15 +42,13 @@ class SpectrogramEncoder(nn.Module):
         super().__init__()
         for number, length in enumerate(WINDOWS):
             self.register_buffer(f"window_{number}", torch.hann_window(length), persistent=False)
-        filters = torchaudio.functional.melscale_fbanks(
-            N_FFT // 2 + 1, LOWEST_HZ, SAMPLE_RATE / 2, N_MELS, SAMPLE_RATE, "slaney", "slaney"
-        )
-        self.register_buffer("filters", filters.T.contiguous(), persistent=False)
+        filters = torch.from_numpy(mel_filters().T.copy())
+        self.register_buffer("filters", filters, persistent=False)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers, width = [], len(WINDOWS)
             for number, channels in enumerate(CHANNELS):
-                size, stride = (5, 2) if number == 0 else (3, 1)
+                size, stride = KERNELS[number]
                 layers += [
                     nn.Conv2d(width, channels, size, stride, padding=size // 2),
                     nn.BatchNorm2d(channels),
@@ -117,14 +120,7 @@ def load_spectrogram_encoder(folder, about, device="cpu"):
     ValueError
         If it is not the one that `about`, the entry in model.json, names.
     """
-    if not is_plain(about["file"]):
-        raise ValueError(f"{about['file']!r} is no plain file name inside {folder}.")
-    path = folder / about["file"]
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; model.json beside it needs it.")
-    weights = path.read_bytes()
-    if hashlib.sha256(weights).hexdigest() != about["sha256"]:
-        raise ValueError(f"{path} was changed or damaged: its sha256 is not that of model.json.")
+    path, weights = read_part(folder, about)
     encoder = SpectrogramEncoder()
     try:
         encoder.load_state_dict(safetensors.torch.load(weights))

@@ -6,7 +6,6 @@ with this package. `aqp_utils.encoders.catalog` finds the files, `aqp_utils.enco
 """
 
 import hashlib
-from collections import defaultdict
 
 import numpy as np
 import torch
@@ -16,8 +15,10 @@ from aqp_utils.core.device import torch_device
 from aqp_utils.core.files import sha256_of_files
 from aqp_utils.encoders import embedded
 from aqp_utils.encoders.catalog import EncoderError, resolve
+from aqp_utils.encoders.clips import batches, normalized
+from aqp_utils.encoders.shape import SHAPE, samples_for
 
-EMBEDDING_SIZE = embedded.SHAPE["hidden_size"]  # 768, as wav2vec2-base
+EMBEDDING_SIZE = SHAPE["hidden_size"]  # 768, as wav2vec2-base
 POOLINGS = ("mean", "mean+std")
 
 
@@ -28,12 +29,6 @@ def sha256_of_parameters(model):
         digest.update(name.encode())
         digest.update(tensor.detach().to("cpu", torch.float32).numpy().tobytes())
     return digest.hexdigest()
-
-
-def normalized(clip):
-    """Zero mean and unit variance, as Wav2Vec2's feature extractor does: level says nothing."""
-    clip = np.asarray(clip, dtype=np.float64)
-    return ((clip - clip.mean()) / np.sqrt(clip.var() + 1e-7)).astype(np.float32)
 
 
 def pooled(states, pooling):
@@ -78,10 +73,8 @@ class Encoder:
     @property
     def shortest_clip(self):
         """Samples that the convolutions need to give one frame."""
-        config, samples = self.model.config, 1
-        for kernel, stride in zip(config.conv_kernel[::-1], config.conv_stride[::-1], strict=True):
-            samples = (samples - 1) * stride + kernel
-        return samples
+        config = self.model.config
+        return samples_for(1, config.conv_kernel, config.conv_stride)
 
     def describe(self):
         """What a manifest or a table says about this encoder (plain types only)."""
@@ -144,33 +137,11 @@ class Encoder:
         """
         width = self.hidden_size * (2 if self.pooling == "mean+std" else 1)
         layers = np.zeros((len(clips), self.n_layers + 1, width), np.float32)
-        for positions in self._batches(clips, batch_size):
+        for positions in batches(clips, batch_size, self.shortest_clip, self.name):
             states = self._hidden_states([clips[position] for position in positions])
             rows = torch.stack([pooled(state, self.pooling) for state in states], dim=1)
             layers[positions] = rows.cpu().numpy()
         return layers
-
-    def _batches(self, clips, batch_size):
-        """Positions of clips that go together: equal length, at most `batch_size`."""
-        by_length = defaultdict(list)
-        for position, clip in enumerate(clips):
-            self._check(clip, position)
-            by_length[len(clip)].append(position)
-        for positions in by_length.values():
-            for start in range(0, len(positions), batch_size):
-                yield positions[start : start + batch_size]
-
-    def _check(self, clip, position):
-        """Refuse what would come out as a meaningless vector."""
-        if np.ndim(clip) != 1:
-            raise EncoderError(f"clip {position}: {np.ndim(clip)} axes; a clip has shape (n,).")
-        if len(clip) < self.shortest_clip:
-            raise EncoderError(
-                f"clip {position}: {len(clip)} samples; {self.name} needs {self.shortest_clip} "
-                f"({self.shortest_clip / SAMPLE_RATE:.3f} s at 16 kHz)."
-            )
-        if not np.all(np.isfinite(clip)):
-            raise EncoderError(f"clip {position}: holds NaN or Inf.")
 
     @torch.inference_mode()
     def _hidden_states(self, clips):

@@ -4,7 +4,6 @@ Reaction to level and to padding, stated here and tested: gain moves only `mfcc_
 before or after the sound change nothing (see `feature.checked_signal`).
 """
 
-import librosa
 import numpy as np
 
 from aqp_utils.core.audio import SAMPLE_RATE
@@ -48,6 +47,8 @@ def classic_features(audio):
     ValueError
         See `feature.checked_signal`: too short, not finite, or "no signal".
     """
+    import librosa  # part of the study alone: what ships has the other set
+
     signal = checked_signal(audio)
     frames = {"frame_length": N_FFT, "hop_length": HOP}
     magnitude = np.abs(librosa.stft(signal, n_fft=N_FFT, hop_length=HOP))
@@ -66,6 +67,8 @@ def classic_features(audio):
 
 def _mfcc(magnitude):
     """Cepstral coefficients, shape (13, n_frames), of the mel spectrum in dB."""
+    import librosa
+
     mel = librosa.feature.melspectrogram(S=magnitude**2, sr=SAMPLE_RATE, n_mels=N_MELS)
     return librosa.feature.mfcc(S=_to_db(mel), n_mfcc=N_MFCC)
 
@@ -73,4 +76,6 @@ def _mfcc(magnitude):
 def _to_db(power):
     """Power in dB, at most 80 dB below its largest value: silent frames stay finite, and the floor
     moves with the gain."""
+    import librosa
+
     return librosa.power_to_db(power, amin=1e-20, top_db=80.0)

@@ -7,11 +7,10 @@ standard's. At 16 kHz sampling the bands above 8 kHz are empty.
 """
 
 from functools import cache
+from itertools import accumulate
 
 import numpy as np
-from numba import njit
-from scipy import fft
-from scipy.signal import lfilter
+from numpy import fft
 
 from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE
 
@@ -62,6 +61,7 @@ SLOPE_RANGES = np.array(
     [21.5, 18, 15.1, 11.5, 9, 6.1, 4.4, 3.1, 2.13, 1.36]
     + [0.82, 0.42, 0.30, 0.22, 0.15, 0.10, 0.035, 0]
 )
+LOUDEST = 1e6  # sone/Bark, more than any sound has
 SLOPES = np.array(
     [
         (13, 8.2, 6.3, 5.5, 5.5, 5.5, 5.5, 5.5),
@@ -131,10 +131,10 @@ def loudness_over_time(audio):
     ndarray, shape (n_frames,)
     """
     power = _frame_power(audio, FRAME_WINDOW, FRAME_HOP)
-    instant = loudness_from_levels(_third_octave_levels_db(power, FRAME_WINDOW))[0]
+    instant = _total(core_loudness(_third_octave_levels_db(power, FRAME_WINDOW)))
     keep = np.exp(-1 / (FRAME_RATE_HZ * INTEGRATION_S))
-    slow, _ = lfilter([1 - keep], [1, -keep], instant, zi=keep * instant[:1])
-    return 0.47 * instant + 0.53 * slow
+    slow = list(accumulate(instant, lambda before, now: keep * before + (1 - keep) * now))
+    return 0.47 * instant + 0.53 * np.array(slow)
 
 
 def _frame_power(audio, window, hop):
@@ -172,7 +172,7 @@ def _third_octave_weights(window):
 def loudness_from_levels(levels_db):
     """Loudness (sone), shape (m,), and specific loudness, (m, 240), from levels (m, 28)."""
     core = core_loudness(levels_db)
-    return _attach_slopes(core, UPPER_EDGES_BARK, SLOPE_RANGES, SLOPES)
+    return _total(core), _specific(core)
 
 
 def core_loudness(levels_db):
@@ -191,32 +191,67 @@ def core_loudness(levels_db):
     return np.column_stack([core, np.zeros(len(core))])
 
 
-@njit(cache=True)
-def _attach_slopes(core, edges, ranges, slopes):
-    """Spread core loudness towards higher critical-band rates, ISO 532-1, annex A."""
-    loudness = np.zeros(len(core))
-    specific = np.zeros((len(core), 240))
-    for frame in range(len(core)):
-        z1, n1, step, row = 0.0, 0.0, 0, 17
-        for band in range(21):
-            main, edge = core[frame, band], edges[band] + 1e-4
-            while z1 < edge:
-                if n1 <= main:  # the band's own core hides the slope of the band below
-                    row = 0
-                    while row < 17 and ranges[row] > main:
-                        row += 1
-                    start, slope, z2, n2 = main, 0.0, edge, main
-                else:
-                    slope = slopes[row, min(band - 1, 7)]
-                    start, n2 = n1, max(ranges[row], main)
-                    z2 = z1 + (n1 - n2) / slope
-                    if z2 > edge:
-                        z2, n2 = edge, n1 - (edge - z1) * slope
-                loudness[frame] += (z2 - z1) * (start + n2) / 2
-                while step < 240 and (step + 1) * 0.1 <= z2:
-                    specific[frame, step] = start - ((step + 1) * 0.1 - z1) * slope
-                    step += 1
-                while row < 17 and n2 <= ranges[row]:
-                    row += 1
-                z1, n1 = z2, n2
-    return loudness, specific
+@cache
+def _falls(column):
+    """How specific loudness falls above a band, for a column of `SLOPES`: a table over its value.
+
+    Returns
+    -------
+    value, distance, area, slope : ndarray, shape (20,)
+        Specific loudness (sone/Bark), rising; the way (Bark) that it takes to fall from there to
+        0, the loudness (sone) under that way, and the slope from there on upwards.
+    """
+    value = np.append(SLOPE_RANGES[::-1], LOUDEST)
+    slope = SLOPES[::-1, column]
+    distance = np.cumsum(np.diff(value) / slope)
+    area = np.cumsum(np.diff(value**2) / (2 * slope))
+    return value, np.append(0, distance), np.append(0, area), np.append(slope, np.inf)
+
+
+def _fallen(value, way_bark, column):
+    """What specific loudness has fallen to so many Bark above `value`; arrays that broadcast."""
+    values, distances, _, _ = _falls(column)
+    return np.interp(np.interp(value, values, distances) - way_bark, distances, values)
+
+
+def _area(value, column):
+    """Loudness (sone) under the whole fall from `value`."""
+    values, _, areas, slopes = _falls(column)
+    row = np.searchsorted(values, value, side="right") - 1
+    return areas[row] + (value**2 - values[row] ** 2) / (2 * slopes[row])
+
+
+def _bands(core):
+    """Bands from low to high: (core loudness, what falls into it from below, its ends, column).
+
+    The slope that leaves a band falls through the bands above it until their own core loudness
+    hides it (ISO 532-1, annex A).
+    """
+    coming, start = np.zeros(len(core)), 0.0
+    for band, edge in enumerate(UPPER_EDGES_BARK + 1e-4):
+        column = min(max(band - 1, 0), SLOPES.shape[1] - 1)
+        yield core[:, band], coming, (start, edge), column
+        coming = np.maximum(core[:, band], _fallen(coming, edge - start, column))
+        start = edge
+
+
+def _total(core):
+    """Loudness (sone), shape (m,), under core loudness (m, 21) and its slopes."""
+    total = np.zeros(len(core))
+    for main, coming, (start, edge), column in _bands(core):
+        values, distances, _, _ = _falls(column)
+        way = np.interp(coming, values, distances) - np.interp(main, values, distances)
+        way = np.clip(way, 0, edge - start)
+        end = _fallen(coming, way, column)
+        total += _area(coming, column) - _area(end, column) + main * (edge - start - way)
+    return total
+
+
+def _specific(core):
+    """Specific loudness (sone/Bark) at `BARK`, shape (m, 240), of core loudness and its slopes."""
+    specific = np.zeros((len(core), len(BARK)))
+    for main, coming, (start, edge), column in _bands(core):
+        here = (start < BARK) & (edge >= BARK)
+        fallen = _fallen(coming[:, np.newaxis], BARK[here] - start, column)
+        specific[:, here] = np.maximum(main[:, np.newaxis], fallen)
+    return specific

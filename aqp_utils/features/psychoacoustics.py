@@ -14,9 +14,7 @@ Reaction to level and to padding, stated here and tested:
 """
 
 import numpy as np
-import pyloudnorm
-from scipy import fft
-from scipy.signal import get_window
+from numpy import fft
 
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.features.feature import Feature, checked_signal
@@ -27,9 +25,9 @@ from aqp_utils.features.loudness import (
     loudness_over_time,
     stationary_loudness,
 )
+from aqp_utils.features.programme_loudness import integrated_loudness_lufs
 from aqp_utils.features.roughness import HALF_BARK_HZ, roughness_asper
 
-LUFS_FLOOR = -70.0  # absolute gate of BS.1770: nothing quieter is measured
 HNR_LIMIT_DB = 40.0  # what the windowed autocorrelation can resolve (Boersma 1993)
 
 _ISO_532 = "ISO 532-1:2017"
@@ -97,16 +95,6 @@ def psychoacoustic_features(audio):
     )
 
 
-def integrated_loudness_lufs(audio):
-    """Gated loudness (LUFS) of `audio`, shape (n,), ITU-R BS.1770-4; -70 where all is gated.
-
-    Clips shorter than the standard's 0.4 s block are measured as one block.
-    """
-    block_s = min(0.4, len(audio) / SAMPLE_RATE)
-    meter = pyloudnorm.Meter(SAMPLE_RATE, block_size=block_s)
-    return max(meter.integrated_loudness(audio), LUFS_FLOOR)
-
-
 def sharpness_din_acum(loudness_sone, specific):
     """Sharpness (acum), DIN 45692, equations 1 and 2, of specific loudness, shape (240,)."""
     if loudness_sone == 0:
@@ -166,7 +154,7 @@ def harmonics_to_noise_db(audio):
     length, hop, n_fft, oversampling = 640, 320, 1024, 4
     frames = np.lib.stride_tricks.sliding_window_view(audio.astype(np.float32), length)[::hop]
     frames = frames - frames.mean(axis=1, keepdims=True)
-    taper = get_window("hann", length).astype(np.float32)
+    taper = _hann(length)
     power = np.abs(fft.rfft(np.vstack([frames * taper, taper]), n_fft, axis=1)) ** 2
     # Zero padding the spectrum interpolates the autocorrelation between samples.
     correlation = fft.irfft(power, n_fft * oversampling, axis=1)
@@ -191,7 +179,7 @@ def modulation_ratio_db(audio):
     """
     length, hop = 128, 32  # 8 ms: a bin (125 Hz) is about a Bark; 2 ms: pitch does not alias
     frames = np.lib.stride_tricks.sliding_window_view(audio.astype(np.float32), length)[::hop]
-    taper = get_window("hann", length).astype(np.float32)
+    taper = _hann(length)
     power = np.abs(fft.rfft(frames * taper, axis=1)[:, 1:]) ** 2  # bin 0 is no Bark band
     bin_hz = np.arange(1, length // 2 + 1) * SAMPLE_RATE / length
     _, first_bins = np.unique(np.searchsorted(HALF_BARK_HZ[::2], bin_hz), return_index=True)
@@ -202,3 +190,8 @@ def modulation_ratio_db(audio):
     fast = modulation[(frequency_hz >= 20) & (frequency_hz <= 90)].sum(dtype=float)
     steady = 1e-8 * np.sum(envelopes.sum(axis=0, dtype=float) ** 2)  # weaker modulation is none
     return 10 * np.log10((slow + steady) / (fast + steady))
+
+
+def _hann(length):
+    """A periodic Hann window, float32."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)

@@ -12,7 +12,7 @@ from math import ceil
 from types import SimpleNamespace
 
 import numpy as np
-from scipy import fft
+from numpy import fft
 
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.features.loudness import FULL_SCALE_SPL_DB
@@ -99,9 +99,14 @@ def window_roughness(window):
     channels = channel_tables()
     spectrum = fft.rfft((window * channels.taper).astype(np.float32)) * channels.ear_gain
     gains = excitation_gains(np.abs(spectrum))
-    excitation = np.abs(fft.irfft(gains * spectrum, axis=1))
-    mean = excitation.mean(axis=1)
-    envelope = fft.rfft(excitation - mean[:, np.newaxis], axis=1)[:, MODULATION_BINS]
+    heard = gains.any(axis=1)  # a silent channel has no envelope
+    mean = np.zeros(N_CHANNELS, np.float32)
+    envelope = np.zeros(channels.modulation_gain.shape, np.complex64)
+    if heard.any():
+        excitation = np.abs(fft.irfft(gains[heard] * spectrum, axis=1))
+        mean[heard] = excitation.mean(axis=1)
+        excitation -= mean[heard, np.newaxis]
+        envelope[heard] = fft.rfft(excitation, axis=1)[:, MODULATION_BINS]
     return _roughness_from_envelopes(envelope * channels.modulation_gain, mean)
 
 

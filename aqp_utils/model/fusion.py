@@ -29,3 +29,33 @@ def fused(features, *embeddings):
             "each needs one row per clip."
         )
     return np.hstack(columns)
+
+
+def standardised(inputs, mean, scale):
+    """Inputs in standard deviations of the training part.
+
+    Parameters
+    ----------
+    inputs : array_like, shape (n, n_inputs)
+        From `fused`.
+    mean, scale : ndarray, shape (n_inputs,)
+
+    Returns
+    -------
+    ndarray of float64, shape (n, n_inputs)
+
+    Raises
+    ------
+    ValueError
+        If the shape is not the network's or a value is not finite.
+    """
+    inputs = np.asarray(inputs, dtype=np.float64)
+    if inputs.ndim != 2 or inputs.shape[1] != len(mean):
+        raise ValueError(f"features have shape {inputs.shape}; this model takes (n, {len(mean)}).")
+    bad = np.flatnonzero(~np.isfinite(inputs).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"features of {len(bad)} of {len(inputs)} clips are not finite numbers, "
+            f"first at row {bad[0]}; no score is given."
+        )
+    return (inputs - mean) / scale

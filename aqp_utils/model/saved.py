@@ -1,13 +1,6 @@
-"""A trained network as an object to score with, and as two files.
-
-`model.safetensors` holds the weights (numbers only), `model.json` everything needed to use them:
-the hashes of all other parts, and one of itself. So no part can change without being noticed.
-Pickled checkpoints are never opened, because opening one can execute code.
-"""
+"""A trained network as an object to score with, through PyTorch: written, and read again."""
 
 import hashlib
-import json
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,18 +9,13 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from aqp_utils.core.files import atomic, sha256
+from aqp_utils.core.files import atomic
 from aqp_utils.core.scale import CLASSES, SCALE
-from aqp_utils.core.sealed import SEAL, NotSealed, changed_file, hashes, is_whole, write_sealed
-from aqp_utils.model.description import parse_description
+from aqp_utils.core.sealed import write_sealed
+from aqp_utils.model.files import DESCRIPTION, FORMAT, OWN, WEIGHTS, about_of, read_model
+from aqp_utils.model.fusion import standardised
 from aqp_utils.model.network import MultiTaskNet
 from aqp_utils.model.prediction import from_logits
-
-FORMAT = 2  # of model.json; 1 had no hash of itself
-WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-MANIFEST = "manifest.json"  # of the stage that trained it, where it lies in a run
-_FIXED = ("format", "architecture", "scaler", "classes", "label_scale", "weights")
-_OWN = {*_FIXED, "documents", SEAL}  # entries that are no part of `QualityModel.about`
 
 
 @dataclass
@@ -66,19 +54,7 @@ class QualityModel:
         ValueError
             If the shape is not the network's or a value is not finite.
         """
-        features = np.asarray(features, dtype=np.float64)
-        n_inputs = self.network.architecture["n_inputs"]
-        if features.ndim != 2 or features.shape[1] != n_inputs:
-            raise ValueError(
-                f"features have shape {features.shape}; this model takes (n, {n_inputs})."
-            )
-        bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
-        if len(bad):
-            raise ValueError(
-                f"features of {len(bad)} of {len(features)} clips are not finite numbers, "
-                f"first at row {bad[0]}; no score is given."
-            )
-        inputs = torch.as_tensor((features - self.mean) / self.scale, dtype=torch.float32)
+        inputs = torch.as_tensor(standardised(features, self.mean, self.scale), dtype=torch.float32)
         self.network.eval()
         with torch.no_grad():
             logits, score = self.network(inputs)
@@ -114,7 +90,7 @@ def save_model(folder, model, scaler, about):
         "label_scale": list(SCALE),
         "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest()},
     }
-    if taken := sorted(_OWN & about.keys()):
+    if taken := sorted(OWN & about.keys()):
         raise ValueError(f"about may not hold {', '.join(taken)}: save_model writes these itself.")
     folder = Path(folder)
     with atomic(folder / WEIGHTS) as part:
@@ -143,117 +119,34 @@ def load_model(folder):
         If the weights are a pickle, are not those that `model.json` was written with, the two
         files do not describe one network, or `model.json` or a document that it names was changed.
     """
-    folder = Path(folder)
-    _refuse_pickles(folder)
-    for name in (DESCRIPTION, WEIGHTS):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"{folder / name} is missing: a model is a folder with {DESCRIPTION} and {WEIGHTS}."
-            )
-    data = (folder / DESCRIPTION).read_bytes()
-    description = parse_description(folder / DESCRIPTION, data)
-    tensors = _read_weights(folder / WEIGHTS, description["weights"]["sha256"])
-    network = _assemble(description, tensors, folder)
-    # Last, for what a part says of itself is the better sentence; this finds all the rest.
-    _check_whole(folder, description, data)
+    return read_model(folder, _quality_model)
+
+
+def _quality_model(folder, description, content):
+    try:
+        tensors = safetensors.torch.load(content)
+    except SafetensorError as error:
+        raise ValueError(f"{folder / WEIGHTS} is not a safetensors file ({error}).") from None
     return QualityModel(
-        network=network,
+        network=assemble(folder, description["architecture"], tensors),
         mean=np.array(description["scaler"]["mean"]),
         scale=np.array(description["scaler"]["scale"]),
-        about={key: value for key, value in description.items() if key not in _OWN},
+        about=about_of(description),
     )
 
 
-def add_documents(folder, names):
-    """Write into `model.json` the hashes of documents beside it, so that their change is noticed.
+def assemble(folder, architecture, tensors):
+    """The network of an architecture with given weights, ready to answer.
 
-    Parameters
-    ----------
-    folder : path
-        Of a model that loads.
-    names : sequence of str
-        Of files in `folder` such as a card; those that are not there are left out.
+    Raises
+    ------
+    ValueError
+        If they do not fit together, naming `folder`.
     """
-    path = Path(folder) / DESCRIPTION
-    description = parse_description(path, path.read_bytes())
-    description |= {"format": FORMAT, "documents": hashes(folder, names)}
-    write_sealed(path, description)
-
-
-def _check_whole(folder, description, data):
-    """Check `model.json`, whose bytes are `data`, and the documents beside it against its hashes.
-
-    A model of format 1 has no hash of itself. It is loaded all the same, for training it again can
-    take hours: in a run folder its manifest has one, elsewhere a warning says so.
-    """
-    path = folder / DESCRIPTION
-    again = "restore the model's files or train the model again."
-    if description["format"] == 1 and SEAL not in description:
-        _check_by_manifest(path, again)
-    elif not is_whole(data, description.get(SEAL)):
-        raise ValueError(f"{path} was changed or damaged: its sha256 is not the one in it; {again}")
-    elif problem := changed_file(folder, description.get("documents", {})):
-        raise ValueError(f"{problem}, and {DESCRIPTION} beside it holds its sha256; {again}")
-
-
-def _check_by_manifest(path, again):
-    try:
-        outputs = json.loads(path.with_name(MANIFEST).read_bytes())["outputs"]
-        expected = outputs[path.name]
-    except (OSError, ValueError, LookupError, TypeError):
-        warnings.warn(
-            f"{path} was written by an earlier version and holds no sha256 of itself: damage to it "
-            "cannot be noticed; train the model again to have one.",
-            NotSealed,
-            stacklevel=3,
-        )
-        return
-    if sha256(path) != expected:
-        raise ValueError(
-            f"{path} was changed or damaged: its sha256 is not that of {MANIFEST}; {again}"
-        )
-
-
-def _refuse_pickles(path):
-    suffixes = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib"}
-    pickled = [path] if path.is_file() and path.suffix in suffixes else []
-    if path.is_dir() and not (path / WEIGHTS).exists():
-        pickled = [file for file in sorted(path.iterdir()) if file.suffix in suffixes]
-    if pickled:
-        raise ValueError(_pickle_sentence(pickled[0]))
-    if path.is_file():
-        raise ValueError(f"{path} is a file: a model is a folder with {DESCRIPTION} and {WEIGHTS}.")
-
-
-def _pickle_sentence(path):
-    return (
-        f"{path} is a pickled checkpoint, which can execute code when opened, and was not "
-        f"opened: only {WEIGHTS} with {DESCRIPTION} is read."
-    )
-
-
-def _read_weights(path, sha256):
-    content = path.read_bytes()
-    # A safetensors file starts with a header length of 8 bytes, the upper ones zero; a pickle
-    # starts with 0x80 and its protocol followed by an opcode, a torch.save file is a zip.
-    if content[:4] == b"PK\x03\x04" or (content[:1] == b"\x80" and content[2:8] != bytes(6)):
-        raise ValueError(_pickle_sentence(path))
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(
-            f"{path} was changed: its sha256 is not the one in {DESCRIPTION}; train the model "
-            "again or restore both files."
-        )
-    try:
-        return safetensors.torch.load(content)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file ({error}).") from None
-
-
-def _assemble(description, tensors, folder):
     try:
         # On the meta device no memory is taken until the shapes are known to agree.
         with torch.device("meta"):
-            network = MultiTaskNet(**description["architecture"])
+            network = MultiTaskNet(**architecture)
         network.load_state_dict(tensors, assign=True)
     except (RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[-1].strip()

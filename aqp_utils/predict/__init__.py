@@ -2,7 +2,7 @@
 
 
 def __getattr__(name):
-    # PEP 562: PyTorch is imported when a predictor is wanted, not when the package is looked at.
+    # PEP 562: imports take their time, and only those who want a predictor shall wait.
     if name == "Predictor":
         from aqp_utils.predict.predictor import Predictor
 

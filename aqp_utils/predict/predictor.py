@@ -16,16 +16,16 @@ import pandas as pd
 from tqdm import tqdm
 
 from aqp_utils.core.audio import ACTIVE_RANGE_DB, SAMPLE_RATE, rms_dbfs
+from aqp_utils.core.device import n_threads
 from aqp_utils.core.scale import CLASSES
 from aqp_utils.core.text import shown
-from aqp_utils.encoders.spectrogram import load_spectrogram_encoder
-from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.sets import FEATURE_SETS, feature_names
 from aqp_utils.model import conformal
+from aqp_utils.model.files import DESCRIPTION
 from aqp_utils.model.fusion import fused
-from aqp_utils.model.saved import DESCRIPTION, load_model
 from aqp_utils.predict import familiarity, shipped
 from aqp_utils.predict.heard import heard
+from aqp_utils.predict.parts import load_parts
 from aqp_utils.recordings.folders import find_recordings
 from aqp_utils.recordings.reading import RecordingError, from_waveform
 from aqp_utils.recordings.second_process import read_all
@@ -101,9 +101,9 @@ class Predictor:
     ----------
     folder : Path
         Where the model came from.
-    model : QualityModel
-    encoder : Encoder
-    spectrogram : SpectrogramEncoder or None
+    model : QualityModel or LightModel
+    encoder : Encoder or LightEncoder
+    spectrogram : SpectrogramEncoder, LightSpectrogram or None
         A second encoder that some models bring along.
     clip_s : float
         Length of a window (s).
@@ -120,7 +120,7 @@ class Predictor:
         self.feature_set = model.about["feature_set"]
         self.feature_names = feature_names(self.feature_set)
         self._features = FEATURE_SETS[self.feature_set][1]
-        self._beside = ThreadPoolExecutor(1)  # features while PyTorch embeds
+        self._beside = ThreadPoolExecutor(n_threads())  # features while the encoders compute
 
     @classmethod
     def load(cls, model=None, device="auto"):
@@ -132,28 +132,20 @@ class Predictor:
             Folder with model.json and model.safetensors, or a run folder; default: the predictor
             that ships with this package.
         device : str
-            Where the encoder runs: "auto", "cpu" or "cuda".
+            Where a run's model computes: "auto", "cpu" or "cuda". What ships computes on the
+            processor.
 
         Raises
         ------
         FileNotFoundError
             If there is no model.
+        ModuleNotFoundError
+            If it is a run's model and PyTorch is not installed.
         ValueError
             If the model is damaged, or its encoder is not the one it was trained with.
         """
         folder = _model_folder(model)
-        loaded = load_model(folder)
-        for entry in ("encoder", "feature_set"):
-            if entry not in loaded.about:
-                raise ValueError(
-                    f"{folder / DESCRIPTION} does not say its {entry}: train the model again."
-                )
-        encoder = _encoder_of(folder, loaded.about["encoder"], device)
-        own = None
-        if "spectrogram" in loaded.about:
-            own = load_spectrogram_encoder(folder, loaded.about["spectrogram"], encoder.device)
-        _check_inputs(folder, loaded, encoder, own)
-        return cls(folder, loaded, encoder, own)
+        return cls(folder, *load_parts(folder, device))
 
     def __call__(self, waveform, sample_rate, curve=False):
         """Score audio in memory.
@@ -286,7 +278,7 @@ class Predictor:
                 raise recording
             result = self.score(recording, curve)
         except (ValueError, ArithmeticError, MemoryError, OSError, RuntimeError) as error:
-            # A RecordingError, what features and encoder refuse, or PyTorch without memory: the
+            # A RecordingError, what features and encoder refuse, or no memory to compute in: the
             # other files shall not pay for it.
             sentence, name = shown(error), shown(path)
             if not isinstance(error, ValueError):
@@ -315,11 +307,11 @@ class Predictor:
         parts = []
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
             part = [np.asarray(window) for window in windows[start : start + WINDOWS_AT_ONCE]]
-            features = self._beside.submit(lambda part=part: [self._features(x) for x in part])
+            features = [self._beside.submit(self._features, clip) for clip in part]
             embedded = [self.encoder.embed(part)]
             if self.spectrogram is not None:
                 embedded.append(self.spectrogram.embed(part))
-            parts.append(fused(features.result(), *embedded))
+            parts.append(fused([one.result() for one in features], *embedded))
         return np.concatenate(parts)
 
     def _remarks(self, recording, inputs):
@@ -351,52 +343,6 @@ def _model_folder(model):
         )
     inside = [folder / "04_model", folder / "field" / "predictor"]
     return next((path for path in inside if (path / DESCRIPTION).is_file()), folder)
-
-
-def _encoder_of(folder, about, device):
-    """The encoder that the model names, from the model's own folder if it brings one along."""
-    for entry in ("layer", "pooling", "weights_sha256"):
-        if entry not in about:
-            raise ValueError(
-                f"{folder / DESCRIPTION} does not say its encoder's {entry}: train the model again."
-            )
-    own = folder / "encoder"
-    name = str(own) if (own / "config.json").is_file() else about["name"]
-    encoder = load_encoder(
-        name, about["layer"], about["pooling"], device, hidden_size=None, verbose=False
-    )
-    if encoder.weights_sha256 != about["weights_sha256"]:
-        raise ValueError(
-            f"{folder}: this model was trained with the encoder {about['name']}, weights "
-            f"{about['weights_sha256'][:12]}; here {name} has weights "
-            f"{encoder.weights_sha256[:12]}. Scores would mean nothing: restore the encoder or "
-            "train again from 03_features."
-        )
-    if about.get("config_sha256", encoder.config_sha256) != encoder.config_sha256:
-        raise ValueError(
-            f"{folder}: this model was trained with the encoder {about['name']}, whose config.json "
-            "is another than the one here. Scores would mean nothing: restore the encoder or "
-            "train again from 03_features."
-        )
-    return encoder
-
-
-def _check_inputs(folder, model, encoder, spectrogram):
-    """Check that features and embeddings are, in kind and number, what the network was taught."""
-    path, about = folder / DESCRIPTION, model.about
-    names = feature_names(about["feature_set"])
-    if about.get("feature_names", names) != names:
-        raise ValueError(
-            f"{path} names other features than the set {about['feature_set']} has in this version: "
-            "train the model again."
-        )
-    width = encoder.hidden_size * (2 if encoder.pooling == "mean+std" else 1)
-    given = len(names) + width + (spectrogram.size if spectrogram else 0)
-    if given != model.network.architecture["n_inputs"]:
-        raise ValueError(
-            f"{path} describes a network of {model.network.architecture['n_inputs']} inputs, but "
-            f"its features and encoders give {given}: train the model again."
-        )
 
 
 def _parts(audio, length):

@@ -16,6 +16,7 @@ PACKAGES = (
     "soundfile",
     "soxr",
     "numba",
+    "onnxruntime",
     "scikit-learn",
     "pandas",
     "torch",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aqp_utils.core.files import sha256
 from aqp_utils.core.sealed import SEAL, is_whole, write_sealed
-from aqp_utils.runs.lock import RunError
+from aqp_utils.runs.errors import RunError
 from aqp_utils.runs.ownership import MANIFEST, is_executed, set_aside
 
 FILE = "notebooks.json"

@@ -10,24 +10,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from aqp_utils.core.files import write_json
+from aqp_utils.runs.errors import RunError
 
 # Set by the series for its notebooks: the run folder that it has locked on their behalf.
 HELD_FOR = "AQP_LOCK_HELD_FOR"
 _LOCK = ".aqp-lock"  # a name that nobody else gives: the lock is opened for writing
-
-
-class RunError(RuntimeError):
-    """A run folder that cannot be used as it is.
-
-    Attributes
-    ----------
-    problem, remedy : str
-        What is wrong, and what to do about it; the message is both.
-    """
-
-    def __init__(self, problem, remedy=""):
-        super().__init__(f"{problem}: {remedy}" if remedy else problem)
-        self.problem, self.remedy = problem, remedy
 
 
 def lent(out):

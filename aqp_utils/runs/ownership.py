@@ -9,7 +9,7 @@ from aqp_utils.core import journal
 from aqp_utils.core.files import sha256
 from aqp_utils.core.package import PACKAGE
 from aqp_utils.core.text import shown
-from aqp_utils.runs.lock import RunError
+from aqp_utils.runs.errors import RunError
 
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"  # resumable work inside a stage's folder; no output of it

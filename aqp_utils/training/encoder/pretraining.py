@@ -20,7 +20,8 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.files import sha256_of_files, write_csv, write_json
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.encoders.embedded import SHAPE, write_card
+from aqp_utils.encoders.card import write_card
+from aqp_utils.encoders.shape import SHAPE
 from aqp_utils.runs.environment import describe, processor_name
 from aqp_utils.training.encoder.targets import (
     FRAMES_PER_STEP,
