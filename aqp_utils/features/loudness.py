@@ -131,7 +131,7 @@ def loudness_over_time(audio):
     ndarray, shape (n_frames,)
     """
     power = _frame_power(audio, FRAME_WINDOW, FRAME_HOP)
-    instant = loudness_from_levels(_third_octave_levels_db(power, FRAME_WINDOW))[0]
+    instant = _loudness(_third_octave_levels_db(power, FRAME_WINDOW), n_steps=0)[0]
     keep = np.exp(-1 / (FRAME_RATE_HZ * INTEGRATION_S))
     slow, _ = lfilter([1 - keep], [1, -keep], instant, zi=keep * instant[:1])
     return 0.47 * instant + 0.53 * slow
@@ -140,11 +140,17 @@ def loudness_over_time(audio):
 def _frame_power(audio, window, hop):
     """Power per bin, shape (n_frames, window // 2 + 1); a frame sums up to its mean square."""
     frames = np.lib.stride_tricks.sliding_window_view(audio.astype(np.float32), window)[::hop]
-    taper = np.sin(np.pi * (np.arange(window, dtype=np.float32) + 0.5) / window)
-    spectrum = fft.rfft(frames * taper, axis=1)
-    power = spectrum.real**2 + spectrum.imag**2
+    spectrum = fft.rfft(frames * _taper(window), axis=1)
+    power = spectrum.real**2
+    power += spectrum.imag**2
     power[:, 1:-1] *= 2  # negative frequencies
-    return power / (window * window / 2)
+    power /= window * window / 2
+    return power
+
+
+@cache
+def _taper(window):
+    return np.sin(np.pi * (np.arange(window, dtype=np.float32) + 0.5) / window)
 
 
 def _third_octave_levels_db(power, window):
@@ -171,8 +177,12 @@ def _third_octave_weights(window):
 
 def loudness_from_levels(levels_db):
     """Loudness (sone), shape (m,), and specific loudness, (m, 240), from levels (m, 28)."""
-    core = core_loudness(levels_db)
-    return _attach_slopes(core, UPPER_EDGES_BARK, SLOPE_RANGES, SLOPES)
+    return _loudness(levels_db, n_steps=len(BARK))
+
+
+def _loudness(levels_db, n_steps):
+    """The same with the first `n_steps` of specific loudness."""
+    return _attach_slopes(core_loudness(levels_db), UPPER_EDGES_BARK, SLOPE_RANGES, SLOPES, n_steps)
 
 
 def core_loudness(levels_db):
@@ -192,10 +202,10 @@ def core_loudness(levels_db):
 
 
 @njit(cache=True)
-def _attach_slopes(core, edges, ranges, slopes):
+def _attach_slopes(core, edges, ranges, slopes, n_steps):
     """Spread core loudness towards higher critical-band rates, ISO 532-1, annex A."""
     loudness = np.zeros(len(core))
-    specific = np.zeros((len(core), 240))
+    specific = np.zeros((len(core), n_steps))
     for frame in range(len(core)):
         z1, n1, step, row = 0.0, 0.0, 0, 17
         for band in range(21):
@@ -213,7 +223,7 @@ def _attach_slopes(core, edges, ranges, slopes):
                     if z2 > edge:
                         z2, n2 = edge, n1 - (edge - z1) * slope
                 loudness[frame] += (z2 - z1) * (start + n2) / 2
-                while step < 240 and (step + 1) * 0.1 <= z2:
+                while step < n_steps and (step + 1) * 0.1 <= z2:
                     specific[frame, step] = start - ((step + 1) * 0.1 - z1) * slope
                     step += 1
                 while row < 17 and n2 <= ranges[row]:

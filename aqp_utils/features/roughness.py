@@ -12,16 +12,23 @@ from math import ceil
 from types import SimpleNamespace
 
 import numpy as np
+from numba import njit
 from scipy import fft
 
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.features.fourier import steps, turns
 from aqp_utils.features.loudness import FULL_SCALE_SPL_DB
 
 WINDOW = SAMPLE_RATE // 5  # 0.2 s, so 5 Hz per bin
+FACTORS = (4, 4, 4, 2, 5, 5)  # of the window
 N_CHANNELS = 47
+N_LANES = 24  # two channels in one complex signal
 CALIBRATION = 0.25  # 1 kHz, 60 dB SPL, fully modulated at 70 Hz: 1 asper
 LOWER_SLOPE_DB = 27.0  # per Bark (Terhardt 1979)
-MODULATION_BINS = slice(2, 645 * WINDOW // SAMPLE_RATE + 1)  # below: the window's own spectrum
+FIRST_BIN = 2
+MODULATION_BINS = slice(
+    FIRST_BIN, 645 * WINDOW // SAMPLE_RATE + 1
+)  # below: the window's own spectrum
 
 # Zwicker & Fastl, Psychoacoustics (1990), table 6.1: critical-band edges and centres, every half
 # Bark from 0 (Hz).
@@ -40,6 +47,7 @@ QUIET_BARK = [0, 0.01, 0.17, 0.8, 1, 1.5, 2, 3.3, 4, 5, 6, 8, 10, 12, 13.3, 15, 
 QUIET_BARK += [20, 21, 22, 23, 24]
 QUIET_DB = [130, 70, 60, 30, 25, 20, 15, 10, 8.1, 6.3, 5, 3.5, 2.5, 1.7, 0, -2.5, -4, -3.7, -1.5]
 QUIET_DB += [1.4, 3.8, 5, 7.5, 15, 48]
+_QUIETEST = np.float32(10 ** ((min(QUIET_DB) - FULL_SCALE_SPL_DB) / 20))
 # Aures' weight of each channel's modulation, at every Bark from 0 (figure 3 of the paper).
 CHANNEL_WEIGHTS = [0.15, 0.26, 0.38, 0.47, 0.54, 0.65, 0.76, 0.83, 0.90, 0.98, 0.98, 0.90, 0.80]
 CHANNEL_WEIGHTS += [0.70, 0.62, 0.54, 0.49, 0.43, 0.39, 0.35, 0.30, 0.30, 0.30, 0.30, 0.30]
@@ -91,18 +99,27 @@ def roughness_asper(audio):
         Roughness (asper).
     """
     starts = np.linspace(0, len(audio) - WINDOW, ceil(len(audio) / WINDOW)).round().astype(int)
-    return float(np.mean([window_roughness(audio[start : start + WINDOW]) for start in starts]))
+    room = _room()
+    windows = (audio[start : start + WINDOW] for start in starts)
+    return float(np.mean([window_roughness(window, room) for window in windows]))
 
 
-def window_roughness(window):
+def _room():
+    """Arrays that one window after another is computed in: asking for new ones takes longer."""
+    shapes = (WINDOW // 2 + 1, 2 * N_LANES), (WINDOW, N_LANES), (WINDOW, N_LANES)
+    return tuple(np.zeros(shape, np.float32) for shape in shapes)
+
+
+def window_roughness(window, room=None):
     """Roughness (asper) of `WINDOW` samples."""
+    gains, re, im = room or _room()
     channels = channel_tables()
     spectrum = fft.rfft((window * channels.taper).astype(np.float32)) * channels.ear_gain
-    gains = excitation_gains(np.abs(spectrum))
-    excitation = np.abs(fft.irfft(gains * spectrum, axis=1))
-    mean = excitation.mean(axis=1)
-    envelope = fft.rfft(excitation - mean[:, np.newaxis], axis=1)[:, MODULATION_BINS]
-    return _roughness_from_envelopes(envelope * channels.modulation_gain, mean)
+    power = _set_gains(gains, np.abs(spectrum))
+    heard = _set_pairs(re, im, spectrum.real, spectrum.imag, gains, power)
+    _rectify(re.ravel(), im.ravel())
+    envelope, mean = _parted(re, im, heard, channels.modulation_gain)
+    return _roughness_from_envelopes(envelope, mean)
 
 
 def excitation_gains(magnitude):
@@ -113,13 +130,107 @@ def excitation_gains(magnitude):
     magnitude : ndarray, shape (n_bins,)
         RMS of each component behind the outer ear, full scale 1.0.
     """
+    gains, _, _ = _room()
+    _set_gains(gains, np.asarray(magnitude, dtype=np.float32))
+    return gains[:, :N_CHANNELS].T
+
+
+def _set_gains(gains, magnitude):
+    """`excitation_gains` with a row per component, and a last channel without any."""
     channels = channel_tables()
-    level_db = 20 * np.log10(magnitude + 1e-12) + FULL_SCALE_SPL_DB
+    level_db = 20 * np.log10(magnitude + np.float32(1e-12)) + np.float32(FULL_SCALE_SPL_DB)
     upper_slope_db = np.minimum(-24 - 230 / channels.frequency_hz + 0.2 * level_db, 0)
-    slope_db = channels.lower_drop_db + upper_slope_db * channels.bark_above
-    audible = level_db > channels.threshold_db
-    excited = audible & (level_db + slope_db > channels.channel_threshold_db)
-    return np.exp(slope_db * np.float32(np.log(10) / 20)) * excited
+    nepers = upper_slope_db * np.float32(np.log(10) / 20)  # per Bark
+    return _attach_masking(
+        gains,
+        np.where(level_db > channels.threshold_db, magnitude, np.float32(0)),
+        np.exp(nepers * channels.to_first_above),
+        np.exp(nepers / 2),
+        channels.first_above,
+        channels.lower_gain,
+        channels.channel_threshold,
+    )
+
+
+@njit(cache=True)
+def _attach_masking(gains, audible, gain_above, per_channel, first_above, lower_gain, threshold):
+    """Gains from the audible magnitude of each component: 1 in its own channels, from there down
+    the lower slope and up the upper one, until nothing is left above the threshold in quiet."""
+    gains[:], power = 0, np.zeros(2 * N_LANES, np.float32)
+    for k in range(len(audible)):
+        if audible[k] == 0:
+            continue
+        for channel in range(min(first_above[k], N_CHANNELS) - 1, -1, -1):
+            gain = lower_gain[k, channel]
+            if audible[k] * gain > threshold[k, channel]:
+                gains[k, channel] = gain
+                power[channel] += (audible[k] * gain) ** 2
+            elif audible[k] * gain < _QUIETEST:
+                break
+        gain = gain_above[k]
+        for channel in range(first_above[k], N_CHANNELS):
+            if audible[k] * gain > threshold[k, channel]:
+                gains[k, channel] = gain
+                power[channel] += (audible[k] * gain) ** 2
+            elif audible[k] * gain < _QUIETEST:
+                break
+            gain *= per_channel[k]
+    return power
+
+
+@njit(cache=True)
+def _set_pairs(re, im, spectrum_re, spectrum_im, gains, power):
+    """Set the two-sided spectra of channel c plus i times channel c + 24, of which one transform
+    computes both. A little of each is rounded into the other, so all get the same power.
+
+    Returns
+    -------
+    ndarray of bool, shape (48,)
+        Which channels hold anything.
+    """
+    heard = power > 0
+    scale = 1 / np.sqrt(np.where(heard, power, np.float32(1)))
+    re[0], im[0] = 0, 0
+    for k in range(1, WINDOW // 2 + 1):
+        a, b = spectrum_re[k], spectrum_im[k] if k < WINDOW // 2 else np.float32(0)
+        for c in range(N_LANES):
+            first, second = gains[k, c] * scale[c], gains[k, c + N_LANES] * scale[c + N_LANES]
+            re[k, c], im[k, c] = first * a - second * b, first * b + second * a
+            re[WINDOW - k, c] = first * a + second * b
+            im[WINDOW - k, c] = second * a - first * b
+    return heard
+
+
+def _rectify(re, im):
+    """From two-sided spectra of channels to those of the rectified channels, in place."""
+    apart, together = steps(FACTORS, N_LANES, MODULATION_BINS.stop)
+    turn = turns(WINDOW)
+    for step in apart:  # real and imaginary part swapped: the inverse transform, times `WINDOW`
+        step(im, re, turn)
+    np.abs(re, out=re)
+    np.abs(im, out=im)
+    for step in together:
+        step(re, im, turn)
+
+
+@njit(cache=True)
+def _parted(re, im, heard, gain):
+    """Weighted slow spectrum (47, 128) and mean (47,) of each channel, from the pairs'."""
+    envelope = np.zeros(gain.shape, np.complex64)
+    mean = np.zeros(N_CHANNELS, np.float32)
+    for channel in range(N_CHANNELS):
+        if not heard[channel]:  # what is rounded into it from its partner is no sound
+            continue
+        c, is_real = channel % N_LANES, channel < N_LANES
+        mean[channel] = (re[0, c] if is_real else im[0, c]) / WINDOW
+        for i in range(gain.shape[1]):
+            k, weight = i + FIRST_BIN, gain[channel, i] / 2
+            ar, ai, br, bi = re[k, c], im[k, c], re[-k, c], im[-k, c]
+            if is_real:
+                envelope[channel, i] = complex(weight * (ar + br), weight * (ai - bi))
+            else:
+                envelope[channel, i] = complex(weight * (ai + bi), weight * (br - ar))
+    return envelope, mean
 
 
 def _roughness_from_envelopes(envelope, mean):
@@ -145,22 +256,24 @@ def channel_tables():
     channel = np.arange(N_CHANNELS)[:, np.newaxis]
     lowest, highest = np.floor(2 * bark) - 1, np.ceil(2 * bark) - 1  # channels that hold the bin
     is_above, is_below = channel < lowest, channel > highest  # the bin, seen from the channel
+    first_above = highest.astype(int) + 1
     # A component outside a channel counts with its excitation at the channel's near edge.
     edge_bark = np.where(is_above, (channel + 2) / 2, channel / 2)
-    quiet_db = np.interp(edge_bark, QUIET_BARK, QUIET_DB)
+    quiet = 10 ** ((np.interp(edge_bark, QUIET_BARK, QUIET_DB) - FULL_SCALE_SPL_DB) / 20)
     taper = np.blackman(WINDOW)
     tables = {
         "frequency_hz": frequency_hz,
         "taper": taper * np.sqrt(2) / taper.sum(),  # a bin then holds its component's RMS
         "ear_gain": 10 ** (np.interp(bark, EAR_BARK, EAR_DB) / 20) * (frequency_hz > 1),
         "threshold_db": np.interp(bark, QUIET_BARK, QUIET_DB),
-        "lower_drop_db": np.where(is_above, -LOWER_SLOPE_DB * (bark - edge_bark), 0),
-        "bark_above": np.where(is_below, edge_bark - bark, 0),
-        "channel_threshold_db": np.where(is_above | is_below, quiet_db, -np.inf),
+        "lower_gain": 10 ** (np.where(is_above, -LOWER_SLOPE_DB * (bark - edge_bark), 0).T / 20),
+        "to_first_above": first_above / 2 - bark,
+        "channel_threshold": np.where(is_above | is_below, quiet, 0).T,
         "modulation_gain": _modulation_gain(),
         "weight": np.interp((np.arange(N_CHANNELS) + 1) / 2, np.arange(25), CHANNEL_WEIGHTS),
     }
-    return SimpleNamespace(**{name: table.astype(np.float32) for name, table in tables.items()})
+    tables = {name: table.astype(np.float32, order="C") for name, table in tables.items()}
+    return SimpleNamespace(**tables, first_above=first_above)
 
 
 def _modulation_gain():
