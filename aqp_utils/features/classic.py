@@ -2,7 +2,11 @@
 
 Reaction to level and to padding, stated here and tested: gain moves only `mfcc_1` and `rms`; zeros
 before or after the sound change nothing (see `feature.checked_signal`).
+
+All of them come from one transform. That they are `librosa`'s is tested.
 """
+
+from functools import cache
 
 import numpy as np
 
@@ -47,35 +51,83 @@ def classic_features(audio):
     ValueError
         See `feature.checked_signal`: too short, not finite, or "no signal".
     """
-    import librosa  # part of the study alone: what ships has the other set
-
     signal = checked_signal(audio)
-    frames = {"frame_length": N_FFT, "hop_length": HOP}
-    magnitude = np.abs(librosa.stft(signal, n_fft=N_FFT, hop_length=HOP))
-    rates = {"S": magnitude, "sr": SAMPLE_RATE}
+    power = _frame_power(signal)
+    magnitude = np.sqrt(power)
+    total, *moments = (magnitude @ _FREQUENCY_POWERS).T
+    some = np.where(total > 0, total, 1.0)  # a silent frame has its centroid at 0
+    centroid, square = (moment / some for moment in moments)
+    loud_enough = np.cumsum(magnitude, axis=1) >= 0.85 * total[:, np.newaxis]
+    audible = np.maximum(power, 1e-20)
     courses = [
-        *_mfcc(magnitude),
-        librosa.feature.spectral_centroid(**rates),
-        librosa.feature.spectral_bandwidth(**rates),
-        librosa.feature.spectral_rolloff(**rates),
-        librosa.feature.spectral_flatness(S=magnitude, amin=1e-20),
-        librosa.feature.zero_crossing_rate(signal, **frames),
-        _to_db(librosa.feature.rms(y=signal, **frames) ** 2),
+        centroid,
+        np.sqrt(np.maximum(square - centroid**2, 0)),
+        _FREQUENCY_HZ[loud_enough.argmax(axis=1)],
+        np.exp(np.log(audible).mean(axis=1)) / audible.mean(axis=1),
+        _crossings(signal) / N_FFT,
+        _to_db(_mean_square(signal)),
     ]
-    return np.array([np.mean(course) for course in courses])
+    mel_db = _to_db(power @ _mel_bands()).mean(axis=0)
+    cepstrum = _cosines() @ mel_db  # of the mean, which is the mean of them all
+    return np.concatenate([cepstrum, [course.mean() for course in courses]])
 
 
-def _mfcc(magnitude):
-    """Cepstral coefficients, shape (13, n_frames), of the mel spectrum in dB."""
-    import librosa
+_FREQUENCY_HZ = np.arange(N_FFT // 2 + 1) * SAMPLE_RATE / N_FFT
+_FREQUENCY_POWERS = _FREQUENCY_HZ[:, np.newaxis] ** np.arange(3)
 
-    mel = librosa.feature.melspectrogram(S=magnitude**2, sr=SAMPLE_RATE, n_mels=N_MELS)
-    return librosa.feature.mfcc(S=_to_db(mel), n_mfcc=N_MFCC)
+
+def _frame_power(signal):
+    """Power spectra of frames around every 16 ms, shape (n_frames, 513); beyond the ends is 0."""
+    padded = np.pad(signal, N_FFT // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
+    spectrum = np.fft.rfft(frames * _hann(), axis=1)
+    power = spectrum.real**2
+    power += spectrum.imag**2
+    return power
+
+
+def _crossings(signal):
+    """How often the sign changes within each frame, shape (n_frames,)."""
+    negative = signal < -1e-10  # librosa's threshold: what is smaller counts as 0, so as positive
+    changes = np.concatenate([[0], np.cumsum(negative[1:] != negative[:-1])])
+    starts = np.arange(0, len(signal) + 1, HOP) - N_FFT // 2
+    last = len(signal) - 1
+    return changes[(starts + N_FFT - 1).clip(max=last)] - changes[starts.clip(min=0)]
+
+
+def _mean_square(signal):
+    """Mean square of each frame, shape (n_frames,)."""
+    n_frames, overlap = len(signal) // HOP + 1, N_FFT // HOP
+    squares = np.zeros((n_frames + overlap - 1) * HOP)
+    inside = squares[N_FFT // 2 :][: len(signal)]
+    inside[:] = signal[: len(inside)] ** 2
+    blocks = squares.reshape(-1, HOP).sum(axis=1)
+    return np.lib.stride_tricks.sliding_window_view(blocks, overlap).sum(axis=1) / N_FFT
 
 
 def _to_db(power):
     """Power in dB, at most 80 dB below its largest value: silent frames stay finite, and the floor
     moves with the gain."""
-    import librosa
+    level_db = 10 * np.log10(np.maximum(power, 1e-20))
+    return np.maximum(level_db, level_db.max() - 80)
 
-    return librosa.power_to_db(power, amin=1e-20, top_db=80.0)
+
+@cache
+def _hann():
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)
+
+
+@cache
+def _cosines():
+    """Rows of the orthonormal DCT-II, shape (13, 64)."""
+    angle = np.pi * np.outer(np.arange(N_MFCC), np.arange(N_MELS) + 0.5) / N_MELS
+    scale = np.sqrt(np.where(np.arange(N_MFCC) == 0, 1, 2) / N_MELS)
+    return scale[:, np.newaxis] * np.cos(angle)
+
+
+@cache
+def _mel_bands():
+    """Slaney's mel bands as `librosa` weights them, shape (513, 64)."""
+    import librosa  # part of the study alone: what ships has the other set
+
+    return librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS).T.astype(float)
