@@ -31,7 +31,7 @@ help:
 	@echo "make site    build pages of the executed series in site/ (RUN=outputs/showcase)"
 	@echo "make test    install, check the code and the notebooks, run the series at smoke"
 	@echo "make test-faults  break files, runs and disks on purpose: hours"
-	@echo "make lock    write requirements.lock from requirements.txt and -study again, with hashes"
+	@echo "make lock    write requirements.lock from requirements.txt again, with hashes"
 	@echo "make clean   remove .venv and caches; results in outputs/ stay"
 	@echo
 	@echo "It needs Python 3.11, 3.12 or 3.13; choose one with PYTHON=/path/to/python3."
@@ -117,7 +117,7 @@ $(TEST_READY): $(EXPLORE_READY) $(SITE_READY)
 # Versions stay as they are where the ranges still allow them; UPGRADE=--upgrade renews all.
 lock:
 	@command -v uv > /dev/null || { echo "aqp: make lock needs uv: pip install uv"; exit 1; }
-	@uv pip compile requirements.txt requirements-study.txt --output-file requirements.lock --universal \
+	@uv pip compile requirements.txt --output-file requirements.lock --universal \
 	  --python-version 3.11 --generate-hashes --no-annotate --quiet $(UPGRADE) \
 	  --custom-compile-command "make lock: the exact set of the published run, with hashes"
 

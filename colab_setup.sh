@@ -14,7 +14,7 @@ installed() {
 
 installed > "$folder/before"
 if ! "$python" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
-    -r requirements.txt -r requirements-study.txt -c "$folder/before"; then
+    -r requirements.txt -c "$folder/before"; then
     echo "colab_setup: some packages cannot be added beside the versions that are here (above)." >&2
     exit 1
 fi

@@ -12,10 +12,14 @@ LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 ENTRIES = re.findall(r"^([a-z0-9][^\\\n]*)((?:\\\n +--hash=sha256:[0-9a-f]{64} ?)*)$", LOCK, re.M)
 
 
-def wanted():
-    files = (ROOT / name for name in ("requirements.txt", "requirements-study.txt"))
-    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+def wanted(name="requirements.txt"):
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+def test_what_scoring_needs_is_part_of_what_everything_needs():
+    everything = {str(requirement) for requirement in wanted()}
+    assert {str(requirement) for requirement in wanted("requirements-predict.txt")} < everything
 
 
 def test_every_line_of_the_lock_is_a_pin_with_hashes():
