@@ -13,7 +13,7 @@ from tiny_predictor import RATE, save_predictor, voice_like
 from aqp_utils.commands import cli
 from aqp_utils.core.package import ASSETS
 from aqp_utils.core.sealed import write_sealed
-from aqp_utils.encoders import light, log_mel, session
+from aqp_utils.encoders import catalog, light, log_mel, session
 from aqp_utils.encoders.catalog import EncoderError
 from aqp_utils.model.heads import LightModel, load_light_model
 from aqp_utils.model.saved import load_model
@@ -245,6 +245,20 @@ def test_a_changed_or_missing_graph_is_refused(graphs, name):
     path.unlink()
     with pytest.raises(EncoderError, match=f"{name} is missing, changed or damaged; install"):
         Predictor.load()
+
+
+def test_a_changed_file_of_the_encoder_is_refused(tmp_path, monkeypatch):
+    for file in catalog.EMBEDDED_FOLDER.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr(catalog, "EMBEDDED_FOLDER", tmp_path)
+    Predictor.load()
+    for path in sorted(tmp_path.iterdir()):
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(EncoderError, match=f"{path.name} (was|is missing,) changed") as raised:
+            Predictor.load()
+        assert "\n" not in str(raised.value)
+        path.write_bytes(content)
 
 
 def test_a_card_without_the_graph_is_refused(graphs):

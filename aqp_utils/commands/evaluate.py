@@ -23,7 +23,7 @@ def add_arguments(parser):
     parser.add_argument("--out", metavar="DIR", help="default: outputs/evaluation/LABELS")
     parser.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="draws (1000)")
     parser.add_argument("--no-peers", action="store_true", help="do not run installed peers")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--device", default="auto", help="of a model of a run: auto, cpu or cuda")
     parser.epilog = (
         "Tables of NISQA, TCD-VoIP, MOS-Bench and VoiceMOS (no header) are understood as they\n"
         "are. Peers run where installed: pip install speechmos distillmos\n"

@@ -23,7 +23,7 @@ def add_arguments(parser):
         "--curve", action="store_true", help="score every second too (with --csv: FILE_curve.csv)"
     )
     parser.add_argument("--model", metavar="DIR", help="trained model; default: the shipped one")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--device", default="auto", help="of a model of a run: auto, cpu or cuda")
     parser.epilog = (
         "Scores run from 1.0 (bad) to 4.5 (untouched), with the interval that held-out clips\n"
         "support. A recording longer than the clips of training is scored window by window and\n"

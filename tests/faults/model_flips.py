@@ -14,6 +14,7 @@ SEED, TRIED = 1604, 240
 ABOUT = {
     "predictor": "any file of the predictor that ships",
     "encoder": "any file of the encoder that ships",
+    "graphs": "any file of the graphs by which what ships is computed",
     "run": "any file of a small model with its own encoder",
     "showcase": "description and weights of the model of the published run",
 }
