@@ -127,4 +127,5 @@ def test_figure_shows_regions_and_inputs(predictor):
     assert len(bars.patches) == 4 and len(picture.images) == 1
     assert len(inputs.patches) == 7  # six inputs and the sum of the rest
     fig.canvas.draw()
-    assert bars.yaxis.label.get_window_extent().x0 > 0  # not cut at the margin
+    ticks = [label.get_window_extent().x0 for label in bars.get_yticklabels()]
+    assert min(ticks) > 0  # not cut at the margin, however small the influence

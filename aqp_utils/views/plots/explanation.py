@@ -30,7 +30,9 @@ def explanation(found, audio):
     bars = fig.add_subplot(grid[0, 0])
     _draw_regions(found.regions, bars, fig.add_subplot(grid[1, 0], sharex=bars), audio)
     _draw_inputs(found.inputs, fig.add_subplot(grid[:, 1]))
-    bars.set_title(f"score {found.score:.2f}: which moments?", loc="left", fontweight="bold")
+    bars.set_title(
+        f"score {found.score:.2f}: each moment lifts it by", loc="left", fontweight="bold"
+    )
     fig.axes[-1].set_title(
         f"which inputs, from {found.average_score:.2f} of the average training clip?",
         loc="right",
@@ -52,7 +54,6 @@ def _draw_regions(regions, bars, picture, audio):
         regions["start_s"], influence, width_s, align="edge", color=_colors(influence), ec="white"
     )
     bars.axhline(0, color="black", lw=0.8)
-    bars.set(ylabel="lifts the\nscore by")
     bars.tick_params(labelbottom=False)
     spectrogram(audio, picture, colorbar=False)
     picture.images[0].set_cmap("gray")
