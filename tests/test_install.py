@@ -117,8 +117,9 @@ def imported():
 
 
 def test_everything_the_package_imports_is_declared():
-    # Training tools are optional, but named where `make field` finds them.
-    texts = [*requirements("requirements.txt"), *requirements("requirements-field.txt")]
+    # Training tools are optional, but named where `make field` finds them; so is the cluster.
+    names = ("requirements.txt", "requirements-field.txt", "requirements-cluster.txt")
+    texts = [text for name in names for text in requirements(name)]
     declared = {plain_name(Requirement(text).name) for text in texts}
     distributions = packages_distributions()
     for module in set(imported()) - set(sys.stdlib_module_names) - COME_ALONG - OPTIONAL:
