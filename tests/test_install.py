@@ -27,7 +27,7 @@ import aqp_utils
 ROOT = Path(__file__).resolve().parents[1]
 BUILT_FROM = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 # What an extra of the wheel brings; requirements-predict.txt is what it brings without any.
-EXTRAS = {name: f"requirements-{name}.txt" for name in ("explore", "field", "site", "test")}
+EXTRAS = {name: f"requirements-{name}.txt" for name in ("cluster", "explore", "field", "site", "test")}
 EXTRAS["study"] = "requirements.txt"
 PYTHONS = ("3.11", "3.12", "3.13")
 # Brought by ipykernel, transformers, scikit-learn and matplotlib.
@@ -121,8 +121,8 @@ def imported():
 
 
 def test_everything_the_package_imports_is_declared():
-    # Training tools are optional, but named where `make field` finds them.
-    names = ("requirements.txt", "requirements-field.txt")
+    # Training tools are optional, but named where `make field` finds them; so is the cluster.
+    names = ("requirements.txt", "requirements-field.txt", "requirements-cluster.txt")
     texts = [text for name in names for text in requirements(name)]
     declared = {plain_name(Requirement(text).name) for text in texts}
     distributions = packages_distributions()

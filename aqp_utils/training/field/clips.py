@@ -1,25 +1,26 @@
 """The clips of the `field` training: recorded sources, damaged versions, measured labels.
 
 Each source is kept clean and in damaged versions of it. What a version is worth is measured:
-P.862.2 against its own source. The clips are made in shards, on all cores; a shard that is there is
-kept, so an interrupted run goes on.
+P.862.2 against its own source. The clips are made in shards, on all cores or on a cluster; a shard
+that is there is kept, so an interrupted run goes on.
 """
 
 import hashlib
 import json
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
-from tqdm import tqdm
 
 from aqp_utils.core.files import atomic
 from aqp_utils.core.scale import class_of_score, to_scale
 from aqp_utils.degradations.catalogue import ALL_DAMAGES, DAMAGES
 from aqp_utils.model.conformal import FEWEST_CLIPS
 from aqp_utils.runs.code import code_behind
+from aqp_utils.runs.shards import Shard, make_shards
 from aqp_utils.training.field.recipe import PARTS, make_source
 from aqp_utils.training.field.sources import shares
 
@@ -63,8 +64,21 @@ def make_shard(path, seed, sources, duration_s):
         np.savez(file, audio=np.concatenate(audio), features=np.concatenate(features), table=table)
 
 
+def shards_of(folder, n_sources, duration_s, seed):
+    """What has to be made for `n_sources` sources, as a list of `Shard`."""
+    shards = []
+    for first in range(0, n_sources, SOURCES_PER_SHARD):
+        sources = range(first, min(first + SOURCES_PER_SHARD, n_sources))
+        path = Path(folder) / f"sources_{first:06d}_to_{sources[-1]:06d}.npz"
+        shards.append(Shard(path, (seed, sources, duration_s)))
+    return shards
+
+
 def make_clips(folder, n_sources, duration_s, seed, processes):
     """Make all clips in `folder`, those of finished shards excepted.
+
+    The workers of a Dask cluster make them if the variable `AQP_DASK` names its scheduler; `folder`
+    has to be one that they share.
 
     Parameters
     ----------
@@ -85,26 +99,9 @@ def make_clips(folder, n_sources, duration_s, seed, processes):
     ModuleNotFoundError
         If the package pesq is not installed: the labels are measured with it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    shards = {}
-    for first in range(0, n_sources, SOURCES_PER_SHARD):
-        sources = range(first, min(first + SOURCES_PER_SHARD, n_sources))
-        shards[folder / f"sources_{first:06d}_to_{sources[-1]:06d}.npz"] = sources
-    missing = {path: sources for path, sources in shards.items() if not path.exists()}
-    if len(missing) < len(shards):
-        print(f"clips: resuming: {len(shards) - len(missing)} of {len(shards)} shards", flush=True)
-    with (
-        ProcessPoolExecutor(processes) as pool,
-        tqdm(total=len(missing), desc="sources", unit="shard", mininterval=2) as progress,
-    ):
-        jobs = [
-            pool.submit(make_shard, path, seed, sources, duration_s)
-            for path, sources in missing.items()
-        ]
-        for job in as_completed(jobs):
-            job.result()
-            progress.update()
-    return list(shards)
+    shards = shards_of(folder.resolve(), n_sources, duration_s, seed)
+    made = make_shards(make_shard, shards, processes, os.environ.get("AQP_DASK"))
+    return [folder / path.name for path in made]
 
 
 def load_clips(shards, seed):

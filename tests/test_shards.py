@@ -1,0 +1,154 @@
+"""Work in shards: the same files here and on a cluster, whoever is killed meanwhile."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aqp_utils.core.files import sha256, write_npz
+from aqp_utils.runs import shards
+from aqp_utils.runs.shards import Shard, is_whole, make_shards, part_of
+
+PATIENCE_S = 120
+
+
+def slow_noise(path, seed, seconds=0.0):
+    """A task: some noise, slowly."""
+    time.sleep(seconds)
+    write_npz(path, noise=np.random.default_rng(seed).standard_normal(1000), pid=np.zeros(1))
+
+
+def kill_once(path, flag):
+    """A task whose process dies the first time."""
+    if not Path(flag).exists():
+        Path(flag).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    slow_noise(path, 0)
+
+
+def refuse(path):
+    raise ValueError("no such sound")
+
+
+def shards_in(folder, n=6, *more):
+    return [Shard(Path(folder) / f"{i}.npz", (i, *more)) for i in range(n)]
+
+
+def hashes(paths):
+    return [sha256(path) for path in paths]
+
+
+def test_shards_are_made_once_and_corrupt_ones_again(tmp_path, capsys):
+    wanted = shards_in(tmp_path)
+    made = make_shards(slow_noise, wanted, 2)
+    before, times = hashes(made), [path.stat().st_mtime_ns for path in made]
+    made[2].unlink()
+    content = bytearray(made[4].read_bytes())
+    content[200] ^= 1
+    made[4].write_bytes(content)
+    assert [is_whole(path) for path in made] == [True, True, False, True, False, True]
+    assert hashes(make_shards(slow_noise, wanted, 1)) == before
+    assert "resuming: 4 of 6" in capsys.readouterr().out
+    assert [made[i].stat().st_mtime_ns == times[i] for i in (0, 1, 3, 5)] == [True] * 4
+
+
+def test_a_killed_process_costs_nothing_but_its_shard(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards.time, "sleep", lambda seconds: None)
+    wanted = [Shard(tmp_path / f"{i}.npz", (str(tmp_path / "flag"),)) for i in range(3)]
+    assert all(is_whole(path) for path in make_shards(kill_once, wanted, 2))
+
+
+def test_an_error_of_a_task_is_told_at_once(tmp_path):
+    with pytest.raises(ValueError, match="no such sound"):
+        make_shards(refuse, [Shard(tmp_path / "0.npz", ())], 1)
+
+
+def test_who_always_dies_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards.time, "sleep", lambda seconds: None)
+    wanted = [Shard(tmp_path / "0.npz", (str(tmp_path / "no" / "such"),))]
+    monkeypatch.setattr(shards, "_computed", _lose)
+    with pytest.raises(RuntimeError, match="1 shards are left.*same command"):
+        make_shards(slow_noise, wanted, 1)
+
+
+def _lose(*_):
+    raise shards.LostWorkersError("a process was killed")
+    yield
+
+
+def test_parts_of_an_array_are_everything_once(tmp_path):
+    wanted = shards_in(tmp_path, 7)
+    parts = [part_of(wanted, part, 3) for part in range(3)]
+    assert sorted(sum(parts, []), key=wanted.index) == wanted
+    with pytest.raises(ValueError, match="no part 3 of 3"):
+        part_of(wanted, 3, 3)
+
+
+@pytest.fixture
+def start():
+    """Starts a part of a Dask cluster as a process of its own; all end with the test."""
+    pytest.importorskip("distributed")
+    running = []
+
+    def begin(*arguments):
+        here = str(Path(__file__).parent)
+        path = os.pathsep.join([here, *sys.path])
+        command = [sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]]
+        process = subprocess.Popen(
+            command,
+            env=os.environ | {"PYTHONPATH": path},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def worker(start, address):
+    quiet = ("--nthreads", "1", "--no-dashboard", "--no-nanny", "--death-timeout", "120")
+    return start("dask_worker", address, *quiet)
+
+
+def test_a_cluster_makes_the_same_files_whatever_is_killed(start, tmp_path):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    scheduling = ("dask_scheduler", "--host", "127.0.0.1", "--port", str(port))
+    scheduler = start(*scheduling, "--no-dashboard")
+    first, _ = worker(start, address), worker(start, address)
+    local = hashes(make_shards(slow_noise, shards_in(tmp_path / "local", 12, 0.0), 1))
+    wanted = shards_in(tmp_path / "cluster", 12, 0.5)
+    made = []
+    work = threading.Thread(target=lambda: made.extend(make_shards(slow_noise, wanted, 1, address)))
+    work.start()
+    _wait(lambda: sum(is_whole(shard.path) for shard in wanted) >= 2)
+    first.kill()
+    _wait(lambda: sum(is_whole(shard.path) for shard in wanted) >= 4)
+    wanted[0].path.write_bytes(b"corrupt")
+    scheduler.kill()
+    scheduler.wait()
+    start(*scheduling, "--no-dashboard")
+    worker(start, address)
+    work.join(PATIENCE_S)
+    assert not work.is_alive()
+    assert hashes(make_shards(slow_noise, wanted, 1, address)) == local
+
+
+def _wait(condition):
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
