@@ -27,7 +27,7 @@ import aqp_utils
 ROOT = Path(__file__).resolve().parents[1]
 BUILT_FROM = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 # What an extra of the wheel brings; requirements-predict.txt is what it brings without any.
-EXTRAS = {name: f"requirements-{name}.txt" for name in ("cluster", "explore", "field", "site", "test")}
+EXTRAS = {x: f"requirements-{x}.txt" for x in ("cluster", "explore", "field", "site", "test")}
 EXTRAS["study"] = "requirements.txt"
 PYTHONS = ("3.11", "3.12", "3.13")
 # Brought by ipykernel, transformers, scikit-learn and matplotlib.

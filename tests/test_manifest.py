@@ -6,9 +6,9 @@ import sys
 import fake_series
 import pytest
 
+from aqp_utils.core.errors import RunError
 from aqp_utils.core.files import sha256, write_json
 from aqp_utils.runs import code
-from aqp_utils.runs.errors import RunError
 from aqp_utils.runs.hashes import FileHashes
 from aqp_utils.runs.stage import Stage, verify
 

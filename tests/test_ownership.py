@@ -7,7 +7,7 @@ import fake_series
 import pytest
 
 from aqp_utils.commands import cli
-from aqp_utils.runs.errors import RunError
+from aqp_utils.core.errors import RunError
 from aqp_utils.runs.stage import Stage, verify
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from aqp_utils.commands import cli, series
 from aqp_utils.commands.execution import Relay
+from aqp_utils.core.errors import NotebookError, RunError
 from aqp_utils.runs import hashes, notebooks, parameters
-from aqp_utils.runs.errors import NotebookError, RunError
 
 NAMES = list(notebooks.STUDY.values())
 

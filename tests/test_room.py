@@ -11,8 +11,8 @@ import pytest
 
 from aqp_utils.commands import execution, series, space
 from aqp_utils.core.audio import write_wav
+from aqp_utils.core.errors import NotebookError
 from aqp_utils.core.files import write_text
-from aqp_utils.runs.errors import NotebookError
 from aqp_utils.runs.parameters import PARAMETERS
 
 VALUES = {name: parameter.default for name, parameter in PARAMETERS.items()}

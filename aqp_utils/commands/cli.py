@@ -62,8 +62,8 @@ def _run(name, rest):
     )
     module.add_arguments(parser)
     arguments = parser.parse_args(rest)
+    from aqp_utils.core.errors import NotebookError, RunError
     from aqp_utils.core.sealed import NotSealed
-    from aqp_utils.runs.errors import NotebookError, RunError
 
     as_python_does = warnings.showwarning
 

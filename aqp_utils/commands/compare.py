@@ -111,8 +111,8 @@ def _tested(name, folder):
     """
     import pandas as pd
 
+    from aqp_utils.core.errors import RunError
     from aqp_utils.core.files import sha256
-    from aqp_utils.runs.errors import RunError
     from aqp_utils.runs.stage import read_manifest
 
     record, path = read_manifest(folder, REPORT), Path(folder) / REPORT / PREDICTIONS

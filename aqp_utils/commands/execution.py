@@ -12,10 +12,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from aqp_utils.commands.copies import first_line, last_state, publish
+from aqp_utils.core.errors import NotebookError
 from aqp_utils.core.files import write_json
 from aqp_utils.core.package import PACKAGE
 from aqp_utils.runs import executed
-from aqp_utils.runs.errors import NotebookError
 from aqp_utils.runs.lock import HELD_FOR
 
 KERNEL = "aqp-batch"

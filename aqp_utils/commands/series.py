@@ -12,11 +12,11 @@ from pathlib import Path
 
 from aqp_utils.commands import execution, space
 from aqp_utils.core import journal
+from aqp_utils.core.errors import RunError
 from aqp_utils.core.files import ensure_writable
 from aqp_utils.core.text import interval_text, shown
 from aqp_utils.encoders import catalog
 from aqp_utils.runs import executed, ownership, parameters
-from aqp_utils.runs.errors import RunError
 from aqp_utils.runs.hashes import FileHashes
 from aqp_utils.runs.lock import RunLock
 from aqp_utils.runs.notebooks import FIELD, STUDY, declared_parameters, find_root, notebook_path

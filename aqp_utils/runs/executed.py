@@ -7,9 +7,9 @@ that its stage got; it is sealed (`core.sealed`).
 import json
 from pathlib import Path
 
+from aqp_utils.core.errors import RunError
 from aqp_utils.core.files import sha256
 from aqp_utils.core.sealed import SEAL, is_whole, write_sealed
-from aqp_utils.runs.errors import RunError
 from aqp_utils.runs.ownership import MANIFEST, is_executed, set_aside
 
 FILE = "notebooks.json"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from aqp_utils.core.errors import RunError
 from aqp_utils.core.files import write_json
-from aqp_utils.runs.errors import RunError
 
 # Set by the series for its notebooks: the run folder that it has locked on their behalf.
 HELD_FOR = "AQP_LOCK_HELD_FOR"

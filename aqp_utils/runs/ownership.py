@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 from aqp_utils.core import journal
+from aqp_utils.core.errors import RunError
 from aqp_utils.core.files import sha256
 from aqp_utils.core.package import PACKAGE
 from aqp_utils.core.text import shown
-from aqp_utils.runs.errors import RunError
 
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"  # resumable work inside a stage's folder; no output of it

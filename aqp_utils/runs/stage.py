@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 from aqp_utils.core import journal
+from aqp_utils.core.errors import RunError
 from aqp_utils.core.files import ensure_writable, write_json
 from aqp_utils.core.text import shown
 from aqp_utils.runs import environment, ownership, parameters
 from aqp_utils.runs.code import code_sha256
-from aqp_utils.runs.errors import RunError
 from aqp_utils.runs.hashes import FileHashes
 from aqp_utils.runs.lock import RunLock, lent
 from aqp_utils.runs.notebooks import NOTEBOOKS, find_root

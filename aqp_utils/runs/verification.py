@@ -4,10 +4,10 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aqp_utils.core.errors import RunError
 from aqp_utils.core.files import sha256
 from aqp_utils.core.text import shown
 from aqp_utils.runs import executed, ownership
-from aqp_utils.runs.errors import RunError
 from aqp_utils.runs.notebooks import NOTEBOOKS
 from aqp_utils.runs.stage import inputs_from, read_manifest
 
