@@ -20,6 +20,7 @@ from aqp_utils.features.loudness import FULL_SCALE_SPL_DB
 WINDOW = SAMPLE_RATE // 5  # 0.2 s, so 5 Hz per bin
 N_CHANNELS = 47
 CALIBRATION = 0.25  # 1 kHz, 60 dB SPL, fully modulated at 70 Hz: 1 asper
+UNMODULATED = 1e-5  # depth: some roundings
 LOWER_SLOPE_DB = 27.0  # per Bark (Terhardt 1979)
 MODULATION_BINS = slice(2, 645 * WINDOW // SAMPLE_RATE + 1)  # below: the window's own spectrum
 
@@ -131,6 +132,8 @@ def _roughness_from_envelopes(envelope, mean):
     """Roughness (asper) from weighted envelope spectra (47, m) and mean excitations (47,)."""
     energy = np.sum(envelope.real**2 + envelope.imag**2, axis=1)
     depth = np.minimum(np.sqrt(2 * energy) / WINDOW / np.maximum(mean, 1e-20), 1)
+    # What single precision leaves of a steady channel is no modulation to be correlated with.
+    envelope = np.where((depth > UNMODULATED)[:, np.newaxis], envelope, 0)
     product = envelope[:-2].real * envelope[2:].real + envelope[:-2].imag * envelope[2:].imag
     # Roots before the product: in channels that are nearly silent the product of the energies
     # falls out of float32. A correlation of what is left of them may still round to above 1.
