@@ -23,6 +23,7 @@ from results import Results
 
 from aqp_utils.runs.notebooks import find_root
 
+KEPT = "scores.csv.part"  # whole rows
 WORDS = {
     "full": ("disk is full", "larger than", "MB are free", "No space left"),
     "readonly": ("cannot be written", "read-only", "Read-only", "denied"),
@@ -69,8 +70,9 @@ def judge(code, text, words):
 
 
 def parts_in(folder):
-    """Half-written files below `folder`."""
-    return [path.name for path in Path(folder).rglob("*.part")]
+    """Half-written files below `folder`; what was scored before there was no room may stay."""
+    parts = list(Path(folder).rglob("*.part"))
+    return [path.name for path in parts if path.name != KEPT or path.read_bytes()[-1:] != b"\n"]
 
 
 def small_disk(folder, megabytes):
