@@ -10,6 +10,7 @@ a small disk in memory.
 import argparse
 import contextlib
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -64,7 +65,7 @@ def said(arguments, n_bytes=None):
 
 def judge(code, text, words):
     """Whether a refusal is one sentence of ours that says what is wrong; else what it was."""
-    ours = [line for line in text.splitlines() if line.startswith("aqp: ")]
+    ours = [line for line in text.splitlines() if re.match(r"aqp: (?!stopped; \d+ rows)", line)]
     good = code in (1, 2) and len(ours) == 1 and "Traceback" not in text
     return good and any(word in text for word in words), (ours or text.splitlines() or [""])[-1]
 
