@@ -222,7 +222,7 @@ FAULTS = {
     "kills": "the same command goes on, and the results are the same bits",
     "flips": "the changed file is named",
     "mutants": "no crash, no hang, no score for lost content without a word",
-    "good files": "read, without an alarm",
+    "good files": "read to their end, without an alarm",
     "model flips": "refused in one sentence",
     "disk full": "one sentence with path and need, nothing half-written",
     "read-only": "one sentence with the path, nothing changed",

@@ -82,6 +82,21 @@ def test_the_table_grows_row_by_row_and_a_stop_leaves_what_was_scored(
     assert os.listdir(tmp_path / "out") == ["t.csv"]
 
 
+def test_a_stop_before_the_first_row_leaves_no_file(predictor, tmp_path, monkeypatch, capsys):
+    def stopped(self, recording, curve=False):
+        raise KeyboardInterrupt
+
+    sf.write(tmp_path / "a.wav", voice_like(1.0), RATE)
+    monkeypatch.setattr(Predictor, "score", stopped)
+    monkeypatch.setattr(Predictor, "load", lambda *_: predictor)
+    parser = argparse.ArgumentParser()
+    predict.add_arguments(parser)
+    words = [str(tmp_path), "--csv", str(tmp_path / "out" / "t.csv")]
+    with pytest.raises(KeyboardInterrupt):
+        predict.run(parser.parse_args(words))
+    assert os.listdir(tmp_path / "out") == [] and "rows are in" not in capsys.readouterr().err
+
+
 def test_a_file_that_the_model_fails_on_is_one_row(predictor, tmp_path, monkeypatch):
     for name in ("a.wav", "b.wav"):
         sf.write(tmp_path / name, voice_like(1.0), RATE)

@@ -94,6 +94,39 @@ def test_a_file_larger_than_allowed_is_named_and_nothing_is_left(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+LIMITED_TABLE = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+from pathlib import Path
+from aqp_utils.core.files import GrowingTable
+try:
+    table = GrowingTable(Path(sys.argv[1]), ["file", "score"])
+    for i in range(100):
+        table.add({"file": f"{i:04d}.wav", "score": 3})
+except OSError as error:
+    print(error.filename, error.strerror)
+"""
+
+
+@pytest.mark.parametrize(("n_bytes", "n_lines"), [(5, None), (11, 1), (100, 9)])
+def test_a_growing_table_ends_with_a_whole_row(tmp_path, n_bytes, n_lines):
+    pytest.importorskip("resource")
+    search = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED_TABLE, str(tmp_path / "t.csv"), str(n_bytes)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": search},
+    )
+    part = tmp_path / "t.csv.part"
+    assert done.stdout.startswith(f"{part} the file would be larger than this process")
+    if n_lines is None:
+        assert not part.exists()
+    else:
+        text = part.read_text()
+        assert text.count("\n") == n_lines and text.endswith("\n")
+
+
 NO_KERNEL = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))

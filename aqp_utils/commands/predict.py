@@ -73,7 +73,10 @@ def _scored(predictor, arguments):
         )
         _write(table, path, arguments.curve)
     except BaseException:
-        print(f"aqp: stopped; {growing.n_rows} rows are in {growing.path}.", file=sys.stderr)
+        if growing.n_rows:
+            print(f"aqp: stopped; {growing.n_rows} rows are in {growing.path}.", file=sys.stderr)
+        else:
+            growing.end()
         raise
     growing.end()
     return table

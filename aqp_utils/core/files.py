@@ -131,16 +131,30 @@ class GrowingTable:
     def __init__(self, path, columns):
         self.path, self._columns = path.with_name(f"{path.name}.part"), list(columns)
         self.n_rows = 0
-        self.path.write_text(",".join(self._columns) + "\n", encoding="utf-8", newline="")
+        self._append(",".join(self._columns) + "\n", "w")
 
     def add(self, row):
         """Write one row, a dict, down to the operating system; what it lacks stays empty."""
         import pandas as pd
 
         line = for_people(pd.DataFrame([row], columns=self._columns))
-        with open(self.path, "a", encoding="utf-8", newline="") as file:
-            line.to_csv(file, index=False, header=False, lineterminator="\n")
+        self._append(line.to_csv(index=False, header=False, lineterminator="\n"), "a")
         self.n_rows += 1
+
+    def _append(self, text, mode):
+        """Write whole rows, or none of them, if there is no room."""
+        size = self.path.stat().st_size if mode == "a" else 0
+        try:
+            with open(self.path, mode, encoding="utf-8", newline="") as file:
+                file.write(text)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            full = _no_room(self.path, self.path, error)
+            os.truncate(self.path, size)
+            if not size:
+                self.path.unlink()
+            raise full from error
 
     def end(self):
         """Take it away: the table itself is written."""

@@ -241,8 +241,9 @@ def _check_rate(rate_hz):
 
 def _check_frames(claimed, read, rate_hz, format_name, path):
     if claimed < UNKNOWN_FRAMES and claimed - read > LENIENT.get(format_name, 0) * claimed:
+        claim = "its MP3 frames hold" if format_name == "MP3" else "the header claims"
         raise ValueError(
-            f"truncated: the header claims {claimed} frames ({claimed / rate_hz:.3f} s), "
+            f"truncated: {claim} {claimed} samples per channel ({claimed / rate_hz:.3f} s), "
             f"{read} ({read / rate_hz:.3f} s) can be decoded"
         )
     if read == 0 and format_name in ("OGG", "MP3", "FLAC"):

@@ -10,6 +10,7 @@ a small disk in memory.
 import argparse
 import contextlib
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from results import Results
 
 from aqp_utils.runs.notebooks import find_root
 
+KEPT = "scores.csv.part"  # whole rows
 WORDS = {
     "full": ("disk is full", "larger than", "MB are free", "No space left"),
     "readonly": ("cannot be written", "read-only", "Read-only", "denied"),
@@ -63,14 +65,15 @@ def said(arguments, n_bytes=None):
 
 def judge(code, text, words):
     """Whether a refusal is one sentence of ours that says what is wrong; else what it was."""
-    ours = [line for line in text.splitlines() if line.startswith("aqp: ")]
+    ours = [line for line in text.splitlines() if re.match(r"aqp: (?!stopped; \d+ rows)", line)]
     good = code in (1, 2) and len(ours) == 1 and "Traceback" not in text
     return good and any(word in text for word in words), (ours or text.splitlines() or [""])[-1]
 
 
 def parts_in(folder):
-    """Half-written files below `folder`."""
-    return [path.name for path in Path(folder).rglob("*.part")]
+    """Half-written files below `folder`; what was scored before there was no room may stay."""
+    parts = list(Path(folder).rglob("*.part"))
+    return [path.name for path in parts if path.name != KEPT or path.read_bytes()[-1:] != b"\n"]
 
 
 def small_disk(folder, megabytes):

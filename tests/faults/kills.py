@@ -218,7 +218,7 @@ def kill_predict(recordings, expected, usual_s, rng, folder):
 def two_at_once(whole, expected, preset, folder):
     """Two runs in one folder: one works, the other is refused in one line, nothing is spoilt."""
     run = shutil.copytree(whole, folder / "run")
-    take_away(run, "05_report")
+    take_away(run, "07_recordings")
     command = ["run", *PRESETS[preset], "--out", str(run)]
     both = [start(command), start(command)]
     texts = [process.communicate(timeout=7200)[0] for process in both]

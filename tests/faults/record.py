@@ -6,11 +6,13 @@ sums up the tables of kills.py, flips.py, disk.py and decoder.py in a folder, on
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import pandas as pd
 
-from aqp_utils.core.files import write_csv
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from aqp_utils.core.files import write_csv  # noqa: E402
 
 FOLDER = Path(__file__).parent / "counts"
 COLUMNS = ["fault", "about", "tried", "held", "seed"]
