@@ -19,7 +19,7 @@ RUN := outputs/showcase
 # Neural speech that `make field` draws from.
 BANK := outputs/speech_bank
 
-.PHONY: help run explore field site test test-faults lock clean
+.PHONY: help run explore field site bench test test-faults lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make explore open the explorers in a browser, without code (OUT=outputs/run)"
 	@echo "make field   train the predictor for recordings again: hours, and a C compiler"
 	@echo "make site    build pages of the executed series in site/ (RUN=outputs/showcase)"
+	@echo "make bench   measure every stage beside the plain way, for docs/speed.md: minutes"
 	@echo "make test    install, check the code and the notebooks, run the series at smoke"
 	@echo "make test-faults  break files, runs and disks on purpose: hours"
 	@echo "make lock    write requirements.lock from requirements.txt again, with hashes"
@@ -52,6 +53,12 @@ field: $(FIELD_READY)
 
 site: $(SITE_READY)
 	@$(BIN) scripts/build_site.py --run "$(RUN)" $(ARGS)
+
+# Packages that only comparisons use are measured where they are installed: mosqito, speechmos,
+# distillmos.
+bench: $(RUN_READY)
+	@$(BIN) benchmarks/run.py $(ARGS)
+	@$(BIN) scripts/fill_readme.py
 
 # Two test files at a time, one thread each: on two cores that beats one file with two threads.
 test: $(TEST_READY)

@@ -217,6 +217,72 @@ def faults():
     return markdown_table(["fault", "done to", "what has to hold", "tried", "held", "seed"], rows)
 
 
+def speed():
+    """Every row of the benchmark, and the machine that it was measured on."""
+    found = pd.read_csv(SHOWCASE / "benchmarks.csv", dtype={"cores": str, "commit": str})
+    rows = []
+    for row in found.itertuples():
+        numbers = [
+            "–" if pd.isna(value) else form.format(value)
+            for value, form in (
+                (row.ms_per_clip, "{:,.2f}"),
+                (row.plain_ms_per_clip, "{:,.2f}"),
+                (row.ratio, "{:.1f}×"),
+                (row.share_of_matrix_peak, "{:.0%}"),
+                (row.peak_mb, "{:,.0f}"),
+            )
+        ]
+        rows.append([row.stage, row.what, row.cores, numbers[0], row.plain_way, *numbers[1:]])
+    header = ["stage", "what", "cores", "ms a clip", "plain way", "ms a clip", "ratio"]
+    limits = "; ".join(
+        f"{one.matrix_peak_gflops:,.0f} GFLOP/s and {one.bandwidth_gb_s:.0f} GB/s on "
+        f"{one.cores} core{'s' * (one.cores != '1')}"
+        for one in found[found["stage"] == "embedding"].itertuples()
+    )
+    last = found.iloc[-1]
+    commits = ", ".join(sorted(set(found["commit"])))
+    return (
+        f"{markdown_table([*header, 'of the peak', 'peak MB'], rows)}\n\nClips of 3 s. Measured "
+        f"{last['date']} at commit {commits} on {last['machine']}. "
+        f"Limits of matrix product and copy: {limits}."
+    )
+
+
+DOLLARS_PER_CORE_HOUR = 0.04  # what clouds ask for a shared one; replace it by yours
+BYTES = {"clips, 16-bit PCM": 2 * 16_000 * 3, "features": 8 * 19, "embedding": 4 * 768}
+
+
+def scaling():
+    """A million clips of 3 s: hours, cores, bytes and money, from the benchmark on one core."""
+    found = pd.read_csv(SHOWCASE / "benchmarks.csv")
+    one = found[found["cores"] == 1].groupby("stage")["ms_per_clip"]
+    wanted = {
+        "clean clips (mean of the families)": one.mean().get("synthesis"),
+        "degraded clips (mean of the kinds)": one.mean().get("degradation"),
+        "both sets of 19 features": one.sum().get("19 features"),
+        "embeddings": one.mean().get("embedding"),
+        "clips of the field training, labels included": one.mean().get("field clips"),
+        "scores for recordings": one.mean().get("predict"),
+    }
+    rows = []
+    for what, ms in wanted.items():
+        if ms is None:
+            rows.append([what, *["not measured"] * 4])
+            continue
+        hours = ms * 1e6 / 3.6e6
+        cells = (f"{hours:,.1f}", f"{hours / 100:,.2f}", f"{hours * DOLLARS_PER_CORE_HOUR:,.2f} $")
+        rows.append([what, f"{ms:,.1f}", *cells])
+    table = markdown_table(
+        ["a million of", "ms each, one core", "core hours", "hours on 100 cores", "money"], rows
+    )
+    sizes = ", ".join(f"{what} {size / 1e3:,.3g} GB" for what, size in BYTES.items())
+    fit = 64e9 / BYTES["clips, 16-bit PCM"]
+    return (
+        f"{table}\n\nMoney at {DOLLARS_PER_CORE_HOUR} $ a core and hour. On disk: {sizes}. Memory "
+        f"of 64 GB holds {fit:,.0f} clips."
+    )
+
+
 # In the order of the table: each kind of fault, and what the tests hold a program to.
 FAULTS = {
     "kills": "the same command goes on, and the results are the same bits",
@@ -246,6 +312,8 @@ FILLED = {
         results,
         recordings,
         faults,
+        speed,
+        scaling,
     )
 }
 

@@ -32,7 +32,7 @@ def main(argv=None):
     parser.add_argument("--sources", type=int, default=values["N_SOURCES"])
     parser.add_argument("--duration-s", type=float, default=values["DURATION_S"])
     parser.add_argument("--seed", type=int, default=values["SEED"])
-    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--dask", metavar="ADDRESS", help="of the scheduler of a Dask cluster")
     parser.add_argument("--part", type=int, default=0, help="which share, from 0")
     parser.add_argument("--of", type=int, default=1, help="of how many")
