@@ -60,13 +60,19 @@ bench: $(RUN_READY)
 	@$(BIN) benchmarks/run.py $(ARGS)
 	@$(BIN) scripts/fill_readme.py
 
-# Two test files at a time, one thread each: on two cores that beats one file with two threads.
+# Browsers play in real time, so they have the processor to themselves. Of all others two files run at
+# a time, one thread each: on two cores that beats one file with two threads.
 test: $(TEST_READY)
 	@$(BIN) -m ruff check .
 	@$(BIN) -m ruff format --check --quiet .
 	@$(VENV)/bin/numpydoc lint $$(find aqp_utils -name "*.py")
 	@$(VENV)/bin/lint-imports
-	@OMP_NUM_THREADS=1 $(BIN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+ifeq ($(ARGS),)
+	@$(BIN) -m pytest tests/browser
+	@OMP_NUM_THREADS=1 $(BIN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/browser
+else
+	@$(BIN) -m pytest $(ARGS)
+endif
 
 # Long, so no part of make test, which keeps a fast part of each. Seeds are printed; one row a trial
 # goes to FAULTS, their sums to tests/faults/counts, from where docs/reliability.md is filled.
