@@ -31,7 +31,7 @@ EXTRAS = {x: f"requirements-{x}.txt" for x in ("cluster", "explore", "field", "s
 EXTRAS["study"] = "requirements.txt"
 PYTHONS = ("3.11", "3.12", "3.13")
 # Brought by ipykernel, transformers, scikit-learn and matplotlib.
-COME_ALONG = {"aqp_utils", "IPython", "huggingface_hub", "threadpoolctl", "PIL"}
+COME_ALONG = {"aqp_utils", "IPython", "huggingface_hub", "PIL"}
 OPTIONAL = {"speechmos", "distillmos"}  # peers: where missing, a sentence says so
 # Distributions of another name than their module, for a machine without them.
 SOLD_AS = {"hibari": "hibari-tts", "pyopenjtalk": "pyopenjtalk-plus"}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 from aqp_utils.core.audio import ACTIVE_RANGE_DB, SAMPLE_RATE, rms_dbfs
@@ -121,6 +122,7 @@ class Predictor:
         self.feature_names = feature_names(self.feature_set)
         self._features = FEATURE_SETS[self.feature_set][1]
         self._beside = ThreadPoolExecutor(n_threads())  # features while the encoders compute
+        self._libraries = ThreadpoolController()
 
     @classmethod
     def load(cls, model=None, device="auto"):
@@ -238,9 +240,11 @@ class Predictor:
         """Scores, shape (n,), probabilities, shape (n, 3), and the mean input of all windows."""
         predictions, inputs_sum = [], 0.0
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
-            inputs = self.inputs(windows[start : start + WINDOWS_AT_ONCE])
+            # A few windows make small matrices: NumPy's own threads would wait for each other.
+            with self._libraries.limit(limits=1, user_api="blas"):
+                inputs = self.inputs(windows[start : start + WINDOWS_AT_ONCE])
+                predictions.append(self.model.predict(inputs))
             inputs_sum = inputs_sum + inputs.sum(axis=0, dtype=np.float64)
-            predictions.append(self.model.predict(inputs))
         scores = np.concatenate([prediction.score for prediction in predictions])
         probabilities = np.concatenate([prediction.probabilities for prediction in predictions])
         return scores, probabilities, inputs_sum / len(windows)
