@@ -27,7 +27,8 @@ import aqp_utils
 ROOT = Path(__file__).resolve().parents[1]
 BUILT_FROM = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 # What an extra of the wheel brings; requirements-predict.txt is what it brings without any.
-EXTRAS = {x: f"requirements-{x}.txt" for x in ("cluster", "explore", "field", "site", "test")}
+EXTRAS = {p.stem.partition("-")[2]: p.name for p in ROOT.glob("requirements-*.txt")}
+del EXTRAS["predict"]
 EXTRAS["study"] = "requirements.txt"
 PYTHONS = ("3.11", "3.12", "3.13")
 # Brought by ipykernel, transformers, scikit-learn and matplotlib.

@@ -21,6 +21,13 @@ def predictor(tmp_path_factory):
     return Predictor.load(save_predictor(tmp_path_factory.mktemp("model")), device="cpu")
 
 
+def typed(*words):
+    """What the command line makes of `aqp predict` and these words."""
+    parser = argparse.ArgumentParser()
+    predict.add_arguments(parser)
+    return parser.parse_args(words)
+
+
 def test_a_link_to_itself_is_a_row_with_a_reason(predictor, tmp_path):
     (tmp_path / "a.wav").symlink_to(tmp_path / "a.wav")
     (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
@@ -67,18 +74,16 @@ def test_the_table_grows_row_by_row_and_a_stop_leaves_what_was_scored(
 
     monkeypatch.setattr(Predictor, "score", stopped)
     monkeypatch.setattr(Predictor, "load", lambda *_: predictor)
-    parser = argparse.ArgumentParser()
-    predict.add_arguments(parser)
-    words = [str(tmp_path), "--csv", str(tmp_path / "out" / "t.csv")]
+    arguments = typed(str(tmp_path), "--csv", str(tmp_path / "out" / "t.csv"))
     with pytest.raises(KeyboardInterrupt):
-        predict.run(parser.parse_args(words))
+        predict.run(arguments)
     assert [len(files) for files in seen] == [0, 1, 2]
     table = pd.read_csv(part)
     assert list(table) == TABLE_COLUMNS and np.isfinite(table["score"]).all()
     assert f"2 rows are in {part}" in capsys.readouterr().err
     assert not (tmp_path / "out" / "t.csv").exists()
     monkeypatch.setattr(Predictor, "score", score)
-    assert predict.run(parser.parse_args(words)) == 0
+    assert predict.run(arguments) == 0
     assert os.listdir(tmp_path / "out") == ["t.csv"]
 
 
@@ -89,11 +94,9 @@ def test_a_stop_before_the_first_row_leaves_no_file(predictor, tmp_path, monkeyp
     sf.write(tmp_path / "a.wav", voice_like(1.0), RATE)
     monkeypatch.setattr(Predictor, "score", stopped)
     monkeypatch.setattr(Predictor, "load", lambda *_: predictor)
-    parser = argparse.ArgumentParser()
-    predict.add_arguments(parser)
-    words = [str(tmp_path), "--csv", str(tmp_path / "out" / "t.csv")]
+    arguments = typed(str(tmp_path), "--csv", str(tmp_path / "out" / "t.csv"))
     with pytest.raises(KeyboardInterrupt):
-        predict.run(parser.parse_args(words))
+        predict.run(arguments)
     assert os.listdir(tmp_path / "out") == [] and "rows are in" not in capsys.readouterr().err
 
 

@@ -68,6 +68,11 @@ def active_frames(powers):
     return powers > powers.max() * 10 ** (-ACTIVE_RANGE_DB / 10)
 
 
+def hann(length):
+    """A periodic Hann window, shape (length,)."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+
+
 def set_level_dbfs(audio, level_dbfs, mask=None):
     """Scale `audio` so that its masked part (default: all of it) has an RMS of `level_dbfs`."""
     part = audio if mask is None else audio[mask]

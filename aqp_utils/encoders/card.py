@@ -30,22 +30,11 @@ def checked_card(weights, sha256):
             f"ENCODER embedded: {weights.files[0]} was changed (sha256 {sha256[:12]}, its card "
             f"says {card['weights_sha256'][:12]}); install it again."
         )
-    check_documents(weights.folder, card)
-    return card
-
-
-def check_documents(folder, card):
-    """Check the files beside a card against the hashes in it.
-
-    Raises
-    ------
-    EncoderError
-        Naming the file that was changed.
-    """
-    if problem := changed_file(folder, card["documents"]):
+    if problem := changed_file(weights.folder, card["documents"]):
         raise EncoderError(
             f"ENCODER embedded: {problem}, and {CARD} beside it holds its sha256; install it again."
         )
+    return card
 
 
 def read_sealed(path):

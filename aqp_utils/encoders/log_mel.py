@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE, hann
 
 WINDOWS, HOP, N_FFT = (512, 160), 80, 512  # samples: windows of 32 and 10 ms, every 5 ms
 N_MELS, LOWEST_HZ = 48, 40.0
@@ -45,7 +45,7 @@ def image(clip):
 @cache
 def _window(length):
     """A Hann window of unit energy amid zeros, shape (512,), float32."""
-    taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+    taper = hann(length)
     beside = (N_FFT - length) // 2
     return np.pad(taper / np.sqrt(np.sum(taper**2)), beside).astype(np.float32)
 

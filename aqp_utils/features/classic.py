@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE, hann
 from aqp_utils.features.feature import Feature, checked_signal
 
 N_FFT = 1024  # 64 ms
@@ -51,6 +51,8 @@ def classic_features(audio):
     ValueError
         See `feature.checked_signal`: too short, not finite, or "no signal".
     """
+    from scipy.fft import dct  # with librosa part of the study alone: what ships has the other set
+
     signal = checked_signal(audio)
     power = _frame_power(signal)
     magnitude = np.sqrt(power)
@@ -68,7 +70,7 @@ def classic_features(audio):
         _to_db(_mean_square(signal)),
     ]
     mel_db = _to_db(power @ _mel_bands()).mean(axis=0)
-    cepstrum = _cosines() @ mel_db  # of the mean, which is the mean of them all
+    cepstrum = dct(mel_db, norm="ortho")[:N_MFCC]  # of the mean, which is the mean of them all
     return np.concatenate([cepstrum, [course.mean() for course in courses]])
 
 
@@ -80,7 +82,7 @@ def _frame_power(signal):
     """Power spectra of frames around every 16 ms, shape (n_frames, 513); beyond the ends is 0."""
     padded = np.pad(signal, N_FFT // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
-    spectrum = np.fft.rfft(frames * _hann(), axis=1)
+    spectrum = np.fft.rfft(frames * hann(N_FFT), axis=1)
     power = spectrum.real**2
     power += spectrum.imag**2
     return power
@@ -113,21 +115,8 @@ def _to_db(power):
 
 
 @cache
-def _hann():
-    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)
-
-
-@cache
-def _cosines():
-    """Rows of the orthonormal DCT-II, shape (13, 64)."""
-    angle = np.pi * np.outer(np.arange(N_MFCC), np.arange(N_MELS) + 0.5) / N_MELS
-    scale = np.sqrt(np.where(np.arange(N_MFCC) == 0, 1, 2) / N_MELS)
-    return scale[:, np.newaxis] * np.cos(angle)
-
-
-@cache
 def _mel_bands():
     """Slaney's mel bands as `librosa` weights them, shape (513, 64)."""
-    import librosa  # part of the study alone: what ships has the other set
+    import librosa
 
     return librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS).T.astype(float)

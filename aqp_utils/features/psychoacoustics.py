@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 from numpy import fft
 
-from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.audio import SAMPLE_RATE, hann
 from aqp_utils.features.feature import Feature, checked_signal
 from aqp_utils.features.loudness import (
     BARK,
@@ -157,7 +157,7 @@ def harmonics_to_noise_db(audio):
     length, hop = 640, 320
     frames = np.lib.stride_tricks.sliding_window_view(audio.astype(np.float32), length)[::hop]
     frames = frames - frames.mean(axis=1, keepdims=True)
-    taper = _hann(length)
+    taper = hann(length).astype(np.float32)
     frames *= taper
     power = _power(fft.rfft(frames, _HNR_FFT, axis=1))
     energy = power[:, 0] + 2 * power[:, 1:].sum(axis=1)
@@ -211,7 +211,7 @@ def modulation_ratio_db(audio):
     """
     length, hop = 128, 32  # 8 ms: a bin (125 Hz) is about a Bark; 2 ms: pitch does not alias
     frames = np.lib.stride_tricks.sliding_window_view(audio.astype(np.float32), length)[::hop]
-    power = _power(fft.rfft(frames * _hann(length), axis=1))
+    power = _power(fft.rfft(frames * hann(length).astype(np.float32), axis=1))
     envelopes = np.sqrt(np.sqrt(power @ _bark_bands(length)))
     modulation = _power(fft.rfft(envelopes - envelopes.mean(axis=0), axis=0))
     frequency_hz = np.fft.rfftfreq(len(envelopes), hop / SAMPLE_RATE)
@@ -233,9 +233,3 @@ def _bark_bands(length):
     bin_hz = np.arange(length // 2 + 1) * SAMPLE_RATE / length
     _, band = np.unique(np.searchsorted(HALF_BARK_HZ[::2], bin_hz), return_inverse=True)
     return np.eye(band.max() + 1, dtype=np.float32)[band][:, 1:]  # bin 0 is no Bark band
-
-
-@cache
-def _hann(length):
-    """A periodic Hann window, float32."""
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)

@@ -42,23 +42,7 @@ class LightModel:
     about: dict
 
     def predict(self, features):
-        """Class probabilities, class and score of each clip.
-
-        Parameters
-        ----------
-        features : array_like, shape (n, n_inputs)
-            Not standardised, columns in training order.
-
-        Returns
-        -------
-        Prediction
-            Scores clipped to [1.0, 4.5].
-
-        Raises
-        ------
-        ValueError
-            If the shape is not the network's or a value is not finite.
-        """
+        """What `saved.QualityModel.predict` says of the same features, to rounding."""
         hidden = standardised(features, self.mean, self.scale).astype(np.float32)
         for number in range(len(self.architecture["hidden"])):
             hidden = np.maximum(self._linear(hidden, f"body.{2 * number}"), 0)
