@@ -1,7 +1,5 @@
 """The network, what it says, and what is kept of it: all that a user of models imports."""
 
-from importlib import import_module
-
 from aqp_utils.model.fusion import fused
 from aqp_utils.model.prediction import Prediction, prediction_table
 
@@ -19,16 +17,17 @@ __all__ = [
 ]
 
 
-# Each is looked up in its module when it is asked for (PEP 562): these import PyTorch, and the
-# network that ships does without.
-_OF_PYTORCH = {
-    "network": ("Examples", "MultiTaskNet", "fit", "train"),
-    "saved": ("QualityModel", "load_model", "save_model"),
-}
-
-
 def __getattr__(name):
-    for module, names in _OF_PYTORCH.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
+    # PEP 562: PyTorch is imported when a network is wanted; the one that ships does without.
+    # Imports are spelled out: the hash of a stage's code follows what it can read (`runs/code`).
+    if name in ("Examples", "MultiTaskNet", "fit", "train"):
+        from aqp_utils.model.network import Examples, MultiTaskNet, fit, train
+
+        found = {"Examples": Examples, "MultiTaskNet": MultiTaskNet, "fit": fit, "train": train}
+        return found[name]
+    if name in ("QualityModel", "load_model", "save_model"):
+        from aqp_utils.model.saved import QualityModel, load_model, save_model
+
+        found = {"QualityModel": QualityModel, "load_model": load_model, "save_model": save_model}
+        return found[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
