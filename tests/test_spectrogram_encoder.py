@@ -15,7 +15,7 @@ def test_a_tone_stands_in_the_band_of_its_frequency():
         images = encoder.log_mel(torch.sin(2 * torch.pi * hertz * time_s).unsqueeze(0))[0]
         assert images.shape == (2, N_MELS, 201) and images.min() >= np.log10(FLOOR) - 1e-4
         loudest = int(images[0].mean(dim=1).argmax())
-        weights = encoder.filters[loudest]
+        weights = encoder.filters[::2, loudest]  # of the squared real parts
         middle_hz = (weights * torch.linspace(0, SAMPLE_RATE / 2, len(weights))).sum()
         assert abs(middle_hz / weights.sum() - hertz) < 0.15 * hertz
 

@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import nn
+from torch.nn import functional as F
 
 from aqp_utils.core.files import atomic
 from aqp_utils.core.sealed import read_part
@@ -41,8 +42,10 @@ class SpectrogramEncoder(nn.Module):
     def __init__(self, seed=0):
         super().__init__()
         for number, length in enumerate(WINDOWS):
-            self.register_buffer(f"window_{number}", torch.hann_window(length), persistent=False)
-        filters = torch.from_numpy(mel_filters().T.copy())
+            window = torch.hann_window(length)
+            window = F.pad(window / window.norm(), ((N_FFT - length) // 2,) * 2)
+            self.register_buffer(f"window_{number}", window, persistent=False)
+        filters = torch.from_numpy(mel_filters()).repeat_interleave(2, dim=0)
         self.register_buffer("filters", filters, persistent=False)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -64,12 +67,13 @@ class SpectrogramEncoder(nn.Module):
     def log_mel(self, audio):
         """Log10 of mel power of audio (b, n), each clip at unit power: (b, windows, 48, frames)."""
         audio = audio / audio.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-9)
-        pictures = []
-        for number, length in enumerate(WINDOWS):
-            window = self.get_buffer(f"window_{number}")
-            spectrum = torch.stft(audio, N_FFT, HOP, length, window, return_complex=True)
-            power = spectrum.abs().square() / window.square().sum()
-            pictures.append(torch.log10(self.filters @ power + FLOOR))
+        audio = F.pad(audio.unsqueeze(1), (N_FFT // 2,) * 2, mode="reflect").squeeze(1)
+        frames, pictures = audio.unfold(1, N_FFT, HOP), []
+        for number in range(len(WINDOWS)):
+            spectrum = torch.fft.rfft(frames * self.get_buffer(f"window_{number}"))
+            # Real and imaginary parts lie side by side; summing their squares is left to the filters.
+            squares = torch.view_as_real(spectrum).square().flatten(-2)
+            pictures.append(torch.log10(squares @ self.filters + FLOOR).transpose(1, 2))
         return torch.stack(pictures, dim=1)
 
     def forward(self, audio):

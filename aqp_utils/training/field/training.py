@@ -45,6 +45,7 @@ SHUFFLING, CROPPING = 1, 2  # addresses of random streams
 WEIGHT_DECAY = 0.01
 FAMILY_OF = {damage.name: damage.family for damage in ALL_DAMAGES}
 CHUNK = 64  # clips that are embedded or judged at a time
+COMPILED_FROM = 2_000  # steps: compiling takes a minute or two and nearly halves a step
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class FieldSettings:
     retold: float = 0.5  # share at another speed and by other microphones; all of them hidden
     speeds: tuple = (0.85, 1.2)  # of playback
     filter_db: tuple = (1.5, 3.0)  # standard deviations of a microphone's tilt and bumps
-    shortest_crop_s: float = 2.0
+    crop_s: float = 2.5  # of a batch as it is heard; with the fastest speed the clip is used up
     patience: int = 3  # epochs without a better validation loss
     pair_weight: float = 0.5  # of differences between the versions of one source
     family_weight: float = 0.3  # of naming the families of the damages that a clip met
@@ -171,29 +172,36 @@ def draw_batch(clips, known, groups, rng, settings):
     """Audio, known inputs, whether these are hidden, and `labels_of` some groups.
 
     All clips are cut to the same random stretch. In a retold batch all are played at one random
-    speed, those of a group through one random microphone; what is known of them is hidden.
+    speed, those of a group through one random microphone; what is known of them is hidden. Every
+    batch sounds equally long, so that what is compiled for one serves them all.
     """
     rows, n = np.concatenate(groups), clips.audio.shape[1]
-    length = int(rng.integers(min(n, round(settings.shortest_crop_s * SAMPLE_RATE)), n + 1))
+    drawn, speed = rng.random(), 1.0
+    if drawn < settings.retold:
+        speed = np.exp(rng.uniform(*np.log(settings.speeds)))
+    played = min(round(settings.crop_s * SAMPLE_RATE), round(n / speed))
+    length = min(n, round(played * speed))
     first = int(rng.integers(n - length + 1))
     audio = torch.from_numpy(clips.audio[rows, first : first + length].astype(np.float32))
-    drawn = rng.random()
     if drawn < settings.retold:
-        audio = retold(audio, [len(group) for group in groups], rng, settings)
+        audio = retold(audio, [len(group) for group in groups], played, rng, settings)
     known = torch.from_numpy(known[rows])
     hidden = known.isnan().any(dim=1) | (drawn < settings.hidden)  # NaN: never looked at
     return audio, known, hidden, *labels_of(clips, rows, settings)
 
 
-def retold(audio, sizes, rng, settings):
-    """Audio (b, n) of groups of some `sizes`, each by another microphone, all at another speed."""
+def retold(audio, sizes, played, rng, settings):
+    """Audio (b, n) of groups of some `sizes`, each by another microphone, at the speed n / played.
+
+    Returns
+    -------
+    Tensor, shape (b, played)
+    """
     length = audio.shape[1]
     gains = np.array([random_response(length, rng, *settings.filter_db) for _ in sizes])
     gains = torch.from_numpy(gains).float().repeat_interleave(torch.tensor(sizes), 0)
     spectra = torch.fft.rfft(audio) * gains
-    speed = np.exp(rng.uniform(*np.log(settings.speeds)))
-    played = round(length / speed)  # the spectrum, cut or padded with zeros, at another length
-    return torch.fft.irfft(spectra, played)
+    return torch.fft.irfft(spectra, played)  # the spectrum, cut or padded with zeros
 
 
 def loss_of(logits, predicted, classes, scores, weights, class_weight):
@@ -321,6 +329,8 @@ class Training:
         write_json(self.folder / "settings.json", asdict(self.settings))
         clock = Clock(self.progress, checkpoint_every_s)
         n_steps = self.settings.epochs * self.per_epoch
+        if n_steps - self.progress["step"] >= COMPILED_FROM:
+            self.model.spectrogram.layers.compile()
         bar = tqdm(total=n_steps, initial=self.progress["step"], desc="training", mininterval=5)
         while self.progress["step"] < n_steps and not self.out_of_patience():
             self.learn(rate_factor(self.progress["step"], n_steps, self.settings.warmup))
