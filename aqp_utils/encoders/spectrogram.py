@@ -71,7 +71,7 @@ class SpectrogramEncoder(nn.Module):
         frames, pictures = audio.unfold(1, N_FFT, HOP), []
         for number in range(len(WINDOWS)):
             spectrum = torch.fft.rfft(frames * self.get_buffer(f"window_{number}"))
-            # Real and imaginary parts lie side by side; summing their squares is left to the filters.
+            # Real and imaginary parts lie side by side; the filters sum their squares.
             squares = torch.view_as_real(spectrum).square().flatten(-2)
             pictures.append(torch.log10(squares @ self.filters + FLOOR).transpose(1, 2))
         return torch.stack(pictures, dim=1)
