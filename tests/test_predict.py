@@ -17,6 +17,7 @@ from aqp_utils.core.sealed import write_sealed
 from aqp_utils.features.sets import FEATURE_SETS
 from aqp_utils.model.conformal import interval, residual_quantiles, widening
 from aqp_utils.predict import familiarity, shipped
+from aqp_utils.predict import predictor as module
 from aqp_utils.predict.predictor import SCORE_COLUMNS, TABLE_COLUMNS, Predictor, _parts
 from aqp_utils.recordings.reading import RecordingError, from_waveform
 
@@ -236,6 +237,20 @@ def test_a_folder_gives_a_row_per_recording_and_errors_stop_nothing(predictor, r
     assert table.loc[failed, SCORE_COLUMNS].isna().all(axis=None)
     assert table.loc[~failed, SCORE_COLUMNS].notna().all(axis=None)
     assert "claims" in table["error"][2] and "cut.wav" in table["error"][2]
+
+
+def test_rows_stay_in_order_whichever_file_is_scored_first(predictor, tmp_path, monkeypatch):
+    lengths_s = (0.5, 3.0, 0.4, 0.6, 0.3, 0.7)
+    for number, length_s in enumerate(lengths_s):
+        sf.write(tmp_path / f"{number}.wav", voice_like(length_s), RATE)
+    alone = [predictor.files([tmp_path / f"{n}.wav"], progress=False) for n in range(6)]
+    monkeypatch.setattr(module, "LONG_S", 2.0)
+    monkeypatch.setattr(module, "n_threads", lambda: 3)
+    seen = []
+    table = predictor.files([tmp_path], progress=False, each=seen.append)
+    assert table["duration_s"].round(6).tolist() == list(lengths_s)
+    assert [row["file"] for row in seen] == table["file"].tolist()
+    pd.testing.assert_frame_equal(table, pd.concat(alone, ignore_index=True))
 
 
 def test_paths_named_twice_missing_and_empty_folders(predictor, recordings):

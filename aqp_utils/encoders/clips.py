@@ -21,10 +21,8 @@ def batches(clips, batch_size, shortest, name):
     ----------
     clips : list of ndarray, each shape (n_i,)
     batch_size : int
-    shortest : int
-        Samples that the encoder needs.
-    name : str
-        Of the encoder, for sentences.
+    shortest, name
+        As in `check`.
 
     Yields
     ------
@@ -33,25 +31,40 @@ def batches(clips, batch_size, shortest, name):
     Raises
     ------
     EncoderError
-        If a clip is too short, not mono, or not finite.
+        As `check` does.
     """
+    check(clips, shortest, name)
     by_length = defaultdict(list)
     for position, clip in enumerate(clips):
-        _check(clip, position, shortest, name)
         by_length[len(clip)].append(position)
     for positions in by_length.values():
         for start in range(0, len(positions), batch_size):
             yield positions[start : start + batch_size]
 
 
-def _check(clip, position, shortest, name):
-    """Refuse what would come out as a meaningless vector."""
-    if np.ndim(clip) != 1:
-        raise EncoderError(f"clip {position}: {np.ndim(clip)} axes; a clip has shape (n,).")
-    if len(clip) < shortest:
-        raise EncoderError(
-            f"clip {position}: {len(clip)} samples; {name} needs {shortest} "
-            f"({shortest / SAMPLE_RATE:.3f} s at 16 kHz)."
-        )
-    if not np.all(np.isfinite(clip)):
-        raise EncoderError(f"clip {position}: holds NaN or Inf.")
+def check(clips, shortest, name):
+    """Refuse what would come out as a meaningless vector.
+
+    Parameters
+    ----------
+    clips : list of ndarray, each shape (n_i,)
+    shortest : int
+        Samples that the encoder needs.
+    name : str
+        Of the encoder, for sentences.
+
+    Raises
+    ------
+    EncoderError
+        If a clip is too short, not mono, or not finite.
+    """
+    for position, clip in enumerate(clips):
+        if np.ndim(clip) != 1:
+            raise EncoderError(f"clip {position}: {np.ndim(clip)} axes; a clip has shape (n,).")
+        if len(clip) < shortest:
+            raise EncoderError(
+                f"clip {position}: {len(clip)} samples; {name} needs {shortest} "
+                f"({shortest / SAMPLE_RATE:.3f} s at 16 kHz)."
+            )
+        if not np.all(np.isfinite(clip)):
+            raise EncoderError(f"clip {position}: holds NaN or Inf.")

@@ -10,10 +10,11 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from aqp_utils.core.side_by_side import side_by_side
 from aqp_utils.encoders import log_mel
 from aqp_utils.encoders.card import checked_card
 from aqp_utils.encoders.catalog import EncoderError, resolve
-from aqp_utils.encoders.clips import batches, normalized
+from aqp_utils.encoders.clips import check, normalized
 from aqp_utils.encoders.session import ENCODER, SPECTROGRAM, Session
 from aqp_utils.encoders.shape import SHAPE, frames_of, samples_for
 
@@ -51,14 +52,13 @@ class LightEncoder:
         self.layer, self.pooling = layer, pooling
         self._session = Session(ENCODER, encoder_weights(safetensors.numpy.load(content)))
 
-    def embed(self, clips, batch_size=8):
-        """Embed clips at this encoder's layer and pooling.
+    def embed(self, clips):
+        """Embed clips at this encoder's layer and pooling, side by side.
 
         Parameters
         ----------
         clips : list of ndarray, each shape (n_i,)
             Mono at 16 kHz.
-        batch_size : int
 
         Returns
         -------
@@ -69,13 +69,13 @@ class LightEncoder:
         EncoderError
             If a clip is too short, not mono, or not finite.
         """
+        check(clips, self.shortest_clip, self.name)
+        return np.stack(list(side_by_side(self._pooled, clips)))
+
+    def _pooled(self, clip):
+        frames = _frames(clip)[np.newaxis]
         pools = {"mean": ["mean"], "mean+std": ["mean", "spread"]}[self.pooling]
-        rows = np.zeros((len(clips), self.hidden_size * len(pools)), np.float32)
-        for positions in batches(clips, batch_size, self.shortest_clip, self.name):
-            frames = np.stack([_frames(clips[position]) for position in positions])
-            pooled = [self._session(frames, name)[:, self.layer] for name in pools]
-            rows[positions] = np.concatenate(pooled, axis=1)
-        return rows
+        return np.concatenate([self._session(frames, name)[0, self.layer] for name in pools])
 
 
 def _frames(clip):
@@ -162,7 +162,7 @@ class LightSpectrogram:
         self._session = Session(SPECTROGRAM, weights)
 
     def embed(self, clips):
-        """Embed clips one by one, so that none depends on its neighbours.
+        """Embed clips side by side, none depending on its neighbours.
 
         Parameters
         ----------
@@ -173,8 +173,10 @@ class LightSpectrogram:
         -------
         ndarray of float32, shape (len(clips), 512)
         """
-        images = (log_mel.image(clip)[np.newaxis] for clip in clips)
-        return np.concatenate([self._session(image, "embedding") for image in images])
+        return np.concatenate(list(side_by_side(self._embedded, clips)))
+
+    def _embedded(self, clip):
+        return self._session(log_mel.image(clip)[np.newaxis], "embedding")
 
 
 def spectrogram_weights(tensors):

@@ -9,7 +9,6 @@ import hashlib
 import numpy as np
 import onnxruntime
 
-from aqp_utils.core.device import n_threads
 from aqp_utils.core.package import ASSETS
 from aqp_utils.encoders.card import read_sealed
 from aqp_utils.encoders.catalog import EncoderError
@@ -43,11 +42,8 @@ class Session:
             for key, value in weights.items()
         }
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = n_threads()
-        options.inter_op_num_threads = 1
+        options.intra_op_num_threads = options.inter_op_num_threads = 1  # clips go side by side
         options.log_severity_level = ERRORS_ONLY
-        # Threads that wait for work by spinning would take the processor from the features.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Clips have all lengths, and what is kept for one would be kept for each.
         options.enable_mem_pattern = False
         options.enable_cpu_mem_arena = False

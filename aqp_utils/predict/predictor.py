@@ -6,6 +6,7 @@ probabilities are the means over the parts. Parts 40 dB below the loudest are pa
 The curve is made of windows of training length, one every second; the score does not depend on it.
 """
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
@@ -19,6 +20,7 @@ from tqdm import tqdm
 from aqp_utils.core.audio import ACTIVE_RANGE_DB, SAMPLE_RATE, rms_dbfs
 from aqp_utils.core.device import n_threads
 from aqp_utils.core.scale import CLASSES
+from aqp_utils.core.side_by_side import side_by_side
 from aqp_utils.core.text import shown
 from aqp_utils.features.sets import FEATURE_SETS, feature_names
 from aqp_utils.model import conformal
@@ -34,6 +36,8 @@ from aqp_utils.recordings.second_process import read_all
 CLIP_S = 3.0  # length of the training clips where model.json does not say
 CURVE_HOP_S = 1.0
 WINDOWS_AT_ONCE = 16  # bounds memory on long recordings
+FILES_AT_ONCE = 4  # hides what each does alone; their windows keep all processors busy
+LONG_S = 60.0  # a longer recording has windows enough, and stops when the user wants it to
 
 SCORE_COLUMNS = ["score", "score_low", "score_high"]
 TABLE_COLUMNS = [
@@ -121,7 +125,6 @@ class Predictor:
         self.feature_set = model.about["feature_set"]
         self.feature_names = feature_names(self.feature_set)
         self._features = FEATURE_SETS[self.feature_set][1]
-        self._beside = ThreadPoolExecutor(n_threads())  # features while the encoders compute
         self._libraries = ThreadpoolController()
 
     @classmethod
@@ -170,10 +173,12 @@ class Predictor:
         RecordingError
             If this is nothing to score: too short, no signal, not finite …
         """
-        return self.score(from_waveform(waveform, sample_rate), curve)
+        recording = from_waveform(waveform, sample_rate)
+        with self._one_thread_a_product():
+            return self.score(recording, curve)
 
     def files(self, paths, progress=True, curve=False, each=None):
-        """Score files, and all recordings in folders.
+        """Score files, and all recordings in folders, some at a time.
 
         Parameters
         ----------
@@ -194,8 +199,8 @@ class Predictor:
             once; `attrs["duplicates"]` lists such files.
         """
         found = find_recordings(paths)
-        results = tqdm(
-            zip(found.files, read_all(found.files), strict=True),
+        scored = tqdm(
+            self._rows(found.files, curve),
             total=len(found.files),
             desc="scoring",
             unit="file",
@@ -203,15 +208,38 @@ class Predictor:
         )
         failed = ({"file": shown(path), "error": why} for path, why in found.problems.items())
         rows = []
-        for row in chain((self._row(path, one, curve) for path, one in results), failed):
-            rows.append(row)
-            if each:
-                each(row)
+        with self._one_thread_a_product():
+            for row in chain(scored, failed):
+                rows.append(row)
+                if each:
+                    each(row)
         table = pd.DataFrame(rows, columns=TABLE_COLUMNS + ["curve"] * curve)
         texts = ["quality", "domain_warning", "notes", "error"]
         table = table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
         table.attrs["duplicates"] = [shown(path) for path in found.duplicates]
         return table
+
+    def _rows(self, paths, curve):
+        """Rows of some files in order, while the next ones are read and scored."""
+        at_once, under_way = min(n_threads(), FILES_AT_ONCE), deque()
+        with ThreadPoolExecutor(at_once) as pool:
+            for path, recording in zip(paths, read_all(paths), strict=True):
+                if getattr(recording, "duration_s", 0.0) > LONG_S:
+                    yield from (row.result() for row in under_way)
+                    under_way.clear()
+                    yield self._row(path, recording, curve)
+                    continue
+                under_way.append(pool.submit(self._row, path, recording, curve))
+                if len(under_way) > at_once:
+                    yield under_way.popleft().result()
+            yield from (row.result() for row in under_way)
+
+    def _one_thread_a_product(self):
+        """Keep NumPy's matrix products from threads of their own, which would wait for each other.
+
+        A clip makes small matrices, and clips go side by side.
+        """
+        return self._libraries.limit(limits=1, user_api="blas")
 
     def score(self, recording, curve=False):
         """Score a `Recording`; see `__call__`."""
@@ -240,10 +268,8 @@ class Predictor:
         """Scores, shape (n,), probabilities, shape (n, 3), and the mean input of all windows."""
         predictions, inputs_sum = [], 0.0
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
-            # A few windows make small matrices: NumPy's own threads would wait for each other.
-            with self._libraries.limit(limits=1, user_api="blas"):
-                inputs = self.inputs(windows[start : start + WINDOWS_AT_ONCE])
-                predictions.append(self.model.predict(inputs))
+            inputs = self.inputs(windows[start : start + WINDOWS_AT_ONCE])
+            predictions.append(self.model.predict(inputs))
             inputs_sum = inputs_sum + inputs.sum(axis=0, dtype=np.float64)
         scores = np.concatenate([prediction.score for prediction in predictions])
         probabilities = np.concatenate([prediction.probabilities for prediction in predictions])
@@ -311,11 +337,11 @@ class Predictor:
         parts = []
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
             part = [np.asarray(window) for window in windows[start : start + WINDOWS_AT_ONCE]]
-            features = [self._beside.submit(self._features, clip) for clip in part]
+            features = side_by_side(self._features, part)  # while the encoders compute
             embedded = [self.encoder.embed(part)]
             if self.spectrogram is not None:
                 embedded.append(self.spectrogram.embed(part))
-            parts.append(fused([one.result() for one in features], *embedded))
+            parts.append(fused(list(features), *embedded))
         return np.concatenate(parts)
 
     def _remarks(self, recording, inputs):
