@@ -1,5 +1,6 @@
 """Work in shards: the same files here and on a cluster, whoever is killed meanwhile."""
 
+import argparse
 import os
 import signal
 import socket
@@ -11,7 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
+from tiny_predictor import RATE, voice_like
 
+from aqp_utils.commands import predict as command
+from aqp_utils.commands import predict_shards
 from aqp_utils.core.files import sha256, write_npz
 from aqp_utils.runs import shards
 from aqp_utils.runs.shards import Shard, is_whole, make_shards, part_of
@@ -121,12 +126,16 @@ def worker(start, address):
     return start("dask_worker", address, *quiet)
 
 
-def test_a_cluster_makes_the_same_files_whatever_is_killed(start, tmp_path):
+def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+        return str(listener.getsockname()[1])
+
+
+def test_a_cluster_makes_the_same_files_whatever_is_killed(start, tmp_path):
+    port = free_port()
     address = f"tcp://127.0.0.1:{port}"
-    scheduling = ("dask_scheduler", "--host", "127.0.0.1", "--port", str(port))
+    scheduling = ("dask_scheduler", "--host", "127.0.0.1", "--port", port)
     scheduler = start(*scheduling, "--no-dashboard")
     first, _ = worker(start, address), worker(start, address)
     local = hashes(make_shards(slow_noise, shards_in(tmp_path / "local", 12, 0.0), 1))
@@ -152,3 +161,71 @@ def _wait(condition):
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.1)
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for number in range(5):
+        sf.write(folder / f"{number}.wav", voice_like(0.4 + 0.1 * number, number), RATE)
+    (folder / "no.wav").write_bytes(b"no audio")
+    return folder
+
+
+def predict(*words):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return command.run(parser.parse_args([str(word) for word in words]))
+
+
+def test_jobs_of_an_array_score_what_one_command_scores(recordings, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(predict_shards, "FILES_PER_SHARD", 2)
+    monkeypatch.chdir(recordings.parent)
+    alone, shared = tmp_path / "alone.csv", tmp_path / "shared.csv"
+    assert predict("recordings", tmp_path / "missing", "--csv", alone) == 1
+    job = ("recordings", tmp_path / "missing", "--csv", shared, "--of", 2)
+    assert predict(*job, "--part", 1) == 0 and not shared.exists()
+    assert "part 1 of 2 is scored; 2 shards of the others are missing" in capsys.readouterr().out
+    assert predict(*job, "--part", 0) == 1
+    assert shared.read_bytes() == alone.read_bytes()
+
+
+def test_a_recording_that_has_changed_is_scored_again(recordings, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict_shards, "FILES_PER_SHARD", 2)
+    before, _ = predict_shards.scored_in_shards([recordings], tmp_path / "a.csv")
+    sf.write(recordings / "3.wav", voice_like(2.0, 9), RATE)
+    scored = []
+    score = predict_shards.score_shard
+    monkeypatch.setattr(predict_shards, "make_shards", lambda task, shards, *_: [
+        scored.append(shard) or score(shard.path, *shard.arguments)
+        for shard in shards if not is_whole(shard.path)
+    ])  # fmt: skip
+    after, _ = predict_shards.scored_in_shards([recordings], tmp_path / "a.csv")
+    assert len(scored) == 1 and (before["score"] != after["score"]).sum() == 2  # one is NaN
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["--part", "0"], "--part and --of belong together"),
+        (["--part", "0", "--of", "2"], "--part and --dask need --csv"),
+        (["--part", "2", "--of", "2", "--csv", "x.csv"], "no part 2 of 2: parts are 0 to 1"),
+    ],
+)
+def test_half_said_shares_are_refused(recordings, tmp_path, monkeypatch, words, sentence):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=sentence):
+        predict(recordings, *words)
+
+
+def test_a_cluster_scores_what_this_process_scores(start, recordings, tmp_path):
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    start("dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+    worker(start, address)
+    here, there = tmp_path / "here.csv", tmp_path / "there.csv"
+    predict(recordings, "--csv", here)
+    predict(recordings, "--csv", there, "--dask", address)
+    assert there.read_bytes() == here.read_bytes()
+    assert not predict_shards.folder_of(there).exists()

@@ -24,10 +24,15 @@ def add_arguments(parser):
     )
     parser.add_argument("--model", metavar="DIR", help="trained model; default: the shipped one")
     parser.add_argument("--device", default="auto", help="of a model of a run: auto, cpu or cuda")
+    parser.add_argument("--part", type=int, metavar="I", help="score share I (from 0) of --of N")
+    parser.add_argument("--of", type=int, metavar="N", help="how many jobs share the recordings")
+    parser.add_argument("--dask", metavar="ADDRESS", help="let the workers of a cluster score")
     parser.epilog = (
         "Scores run from 1.0 (bad) to 4.5 (untouched), with the interval that held-out clips\n"
         "support. A recording longer than the clips of training is scored window by window and\n"
-        "averaged. Exit code: 0 all scored, 1 some could not be, 2 wrong use."
+        "averaged. With --part or --dask the table appears when all shares are scored, and a job\n"
+        "that was stopped goes on where it was.\n"
+        "Exit code: 0 all scored, 1 some could not be, 2 wrong use."
     )
 
 
@@ -43,11 +48,14 @@ def run(arguments):
         Predictor,  # takes seconds; mistakes in use are told before
     )
 
+    shared = _is_shared(arguments)
     if arguments.csv:
         check_target(arguments.csv)
     predictor = Predictor.load(arguments.model, arguments.device)
     began = time.monotonic()
-    table = _scored(predictor, arguments)
+    table = (_scored_in_shards if shared else _scored)(predictor, arguments)
+    if table is None:
+        return 0
     summary = _summary(table, time.monotonic() - began)
     if arguments.json:
         print(_as_json(predictor, table))
@@ -56,6 +64,37 @@ def run(arguments):
         print(_as_text(predictor, table))
         print(summary)
     return 1 if (table["error"] != "").any() else 0
+
+
+def _is_shared(arguments):
+    """Whether several jobs or a cluster score; ValueError if `arguments` do not say enough."""
+    if (arguments.part is None) != (arguments.of is None):
+        raise ValueError(
+            "--part and --of belong together: --part 0 --of 40 is the first of 40 jobs."
+        )
+    shared = arguments.part is not None or arguments.dask is not None
+    if shared and not arguments.csv:
+        raise ValueError("--part and --dask need --csv FILE: the jobs meet in its folder.")
+    return shared
+
+
+def _scored_in_shards(predictor, arguments):
+    """The whole table, written, or None while other jobs have not scored their share."""
+    from aqp_utils.commands.predict_shards import folder_of, remove_shards, scored_in_shards
+
+    path, of = Path(arguments.csv), arguments.of or 1
+    share = dict(part=arguments.part or 0, of=of, dask=arguments.dask, curve=arguments.curve)
+    table, missing = scored_in_shards(arguments.paths, path, arguments.model, **share)
+    if table is None:
+        print(
+            f"part {share['part']} of {of} is scored; {missing} shards of the others are missing "
+            f"in {folder_of(path)}. Who finishes last writes {path}."
+        )
+        return None
+    _write(table, path, arguments.curve)
+    if of == 1:  # another job of an array may be reading them at this moment
+        remove_shards(path)
+    return table
 
 
 def _scored(predictor, arguments):
