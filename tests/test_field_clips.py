@@ -8,8 +8,10 @@ from aqp_utils.core.package import PACKAGE
 from aqp_utils.core.scale import class_of_score, to_scale
 from aqp_utils.degradations.catalogue import DAMAGES, HELD_OUT
 from aqp_utils.runs import code
+from aqp_utils.runs.stage import Stage
+from aqp_utils.training.field import __main__ as command
 from aqp_utils.training.field import clips, recipe, sources
-from aqp_utils.training.field.clips import kind_of, load_clips, make_clips, split_by_speaker
+from aqp_utils.training.field.clips import key_of, kind_of, load_clips, make_clips, split_by_speaker
 from aqp_utils.training.field.recipe import PARTS, VERSIONS, make_source, part_of
 
 pytest.importorskip("pesq")
@@ -126,3 +128,22 @@ def test_training_never_meets_a_mechanism_that_is_held_out(shards):
         names = {damage["name"] for damage in json.loads(row.history)}
         assert row.part != "train" or not names & set(HELD_OUT)
     assert set(HELD_OUT) >= {name for name in DAMAGES if name in HELD_OUT}
+
+
+def test_a_run_goes_on_from_the_clips_that_the_command_made(tmp_path, capsys):
+    made = ["--out", str(tmp_path), "--sources", "11", "--duration-s", "1", "--processes", "1"]
+    with pytest.raises(SystemExit, match="no part 2 of 2"):
+        command.main([*made, "--part", "2", "--of", "2"])
+    assert not list(tmp_path.iterdir())
+    command.main([*made, "--part", "1", "--of", "2"])
+    assert "1 of 2 shards are in" in capsys.readouterr().out
+    stage = Stage.begin("field", out=str(tmp_path), parameters={"SEED": 0})
+    shards = make_clips(stage.checkpoints / f"clips_{key_of(0, 1.0)}", 11, 1.0, 0, 1)
+    assert "resuming: 1 of 2 shards" in capsys.readouterr().out and len(shards) == 2
+
+
+def test_the_command_leaves_a_folder_of_others_alone(tmp_path):
+    (tmp_path / "field").mkdir()
+    (tmp_path / "field" / "notes.txt").write_text("mine")
+    with pytest.raises(SystemExit, match="was not made by a run: it holds notes.txt"):
+        command.main(["--out", str(tmp_path), "--sources", "1", "--duration-s", "0.5"])

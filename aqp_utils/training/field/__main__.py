@@ -12,7 +12,8 @@ import os
 import sys
 from pathlib import Path
 
-from aqp_utils.runs.ownership import CHECKPOINTS
+from aqp_utils.core import journal
+from aqp_utils.runs.ownership import CHECKPOINTS, check_folders
 from aqp_utils.runs.parameters import PARAMETERS, PRESETS
 from aqp_utils.runs.shards import make_shards, part_of
 from aqp_utils.training.field.clips import key_of, make_shard, shards_of
@@ -38,12 +39,16 @@ def main(argv=None):
     parser.add_argument("--of", type=int, default=1, help="of how many")
     chosen = parser.parse_args(argv)
     key = key_of(chosen.seed, chosen.duration_s)
-    folder = (chosen.out / "field" / CHECKPOINTS / f"clips_{key}").resolve()
+    stage = (chosen.out / "field").resolve()
+    folder = stage / CHECKPOINTS / f"clips_{key}"
     try:
         shards = shards_of(folder, chosen.sources, chosen.duration_s, chosen.seed)
         mine = part_of(shards, chosen.part, chosen.of)
+        check_folders(stage.parent, [stage.name])
+        stage.mkdir(parents=True, exist_ok=True)
+        journal.begin(stage, [])  # so that the run which goes on from here knows them for its own
         made = make_shards(make_shard, mine, chosen.processes, chosen.dask)
-    except (ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f"aqp: {error}")
     print(f"{len(made)} of {len(shards)} shards are in {folder}")
 
