@@ -27,7 +27,7 @@ help:
 	@echo "             make run ARGS=\"--preset smoke\"           about a minute"
 	@echo "             make run ARGS=\"-p SEED 1 --out outputs/seed1\""
 	@echo "make explore open the explorers in a browser, without code (OUT=outputs/run)"
-	@echo "make field   train the predictor for recordings again: hours, and a C compiler"
+	@echo "make field   train the predictor for recordings again: hours, and a C++ compiler"
 	@echo "make site    build pages of the executed series in site/ (RUN=outputs/showcase)"
 	@echo "make bench   measure every stage beside the plain way, for docs/speed.md: minutes"
 	@echo "make test    install, check the code and the notebooks, run the series at smoke"

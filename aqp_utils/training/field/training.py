@@ -15,6 +15,7 @@ to stop; recordings of people never decide anything.
 import copy
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -45,7 +46,7 @@ SHUFFLING, CROPPING = 1, 2  # addresses of random streams
 WEIGHT_DECAY = 0.01
 FAMILY_OF = {damage.name: damage.family for damage in ALL_DAMAGES}
 CHUNK = 64  # clips that are embedded or judged at a time
-COMPILED_FROM = 2_000  # steps: compiling takes a minute or two and nearly halves a step
+COMPILED_FROM = 2_000  # steps: compiling, by g++, takes a minute or two and nearly halves a step
 
 
 @dataclass(frozen=True)
@@ -329,7 +330,7 @@ class Training:
         write_json(self.folder / "settings.json", asdict(self.settings))
         clock = Clock(self.progress, checkpoint_every_s)
         n_steps = self.settings.epochs * self.per_epoch
-        if n_steps - self.progress["step"] >= COMPILED_FROM:
+        if n_steps - self.progress["step"] >= COMPILED_FROM and shutil.which("g++"):
             self.model.spectrogram.layers.compile()
         bar = tqdm(total=n_steps, initial=self.progress["step"], desc="training", mininterval=5)
         while self.progress["step"] < n_steps and not self.out_of_patience():
