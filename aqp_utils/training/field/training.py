@@ -65,7 +65,7 @@ class FieldSettings:
     speeds: tuple = (0.85, 1.2)  # of playback
     filter_db: tuple = (1.5, 3.0)  # standard deviations of a microphone's tilt and bumps
     crop_s: float = 2.5  # of a batch as it is heard; with the fastest speed the clip is used up
-    patience: int = 6  # epochs without a better validation loss; late ones, at low rates, are best
+    patience: int = 12  # epochs without a better validation loss; late ones, at low rates, are best
     pair_weight: float = 0.5  # of differences between the versions of one source
     family_weight: float = 0.3  # of naming the families of the damages that a clip met
     start: str = ""  # version of the shipped predictor whose weights are the first; "": random
