@@ -135,6 +135,26 @@ def test_it_stops_when_validation_gets_no_better_and_keeps_the_best(
     torch.testing.assert_close(model.state_dict(), seen[1], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("loss_half_way, kept", [(0.1, "mean"), (0.9, "last")])
+def test_half_way_to_what_was_learned_is_kept_where_it_is_better(
+    clips, known, tmp_path, monkeypatch, loss_half_way, kept
+):
+    begun = Training(clips, known, tmp_path, settings(epochs=1))
+    first = {name: tensor.clone() for name, tensor in begun.model.state_dict().items()}
+    begun.first, losses, seen = first, iter([0.5, loss_half_way]), []
+
+    def found():
+        seen.append({name: tensor.clone() for name, tensor in begun.model.state_dict().items()})
+        return {"loss": next(losses), "pcc": 0.0, "rmse": 0.0}
+
+    monkeypatch.setattr(begun, "measured", found)
+    begun.run()
+    last = seen[0]
+    wanted = {"last": last, "mean": {name: (first[name] + last[name]) / 2 for name in last}}[kept]
+    for name, tensor in begun.model.named_parameters():
+        torch.testing.assert_close(tensor, wanted[name])
+
+
 def test_hidden_inputs_do_not_matter_and_shown_ones_do(clips, known):
     model = FieldNet(known.mean(0), known.std(0) + 1e-6, seed=0).eval()
     audio = torch.from_numpy(clips.audio[:4].astype(np.float32))

@@ -42,6 +42,7 @@ from aqp_utils.training.field.start import shipped_folder, take_over
 from aqp_utils.training.state import Clock, load_checkpoint, save_checkpoint
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+HALFWAY = "half-way"  # stands for an epoch: the mean of the first weights and the last
 SHUFFLING, CROPPING = 1, 2  # addresses of random streams
 WEIGHT_DECAY = 0.01
 FAMILY_OF = {damage.name: damage.family for damage in ALL_DAMAGES}
@@ -299,9 +300,11 @@ class Training:
         self.model = FieldNet(
             scaler.mean_, scaler.scale_, dropout=settings.dropout, seed=settings.seed
         ).to(device)
+        self.first = None
         if settings.start:
             take_over(self.model, shipped_folder(settings.start), settings.hidden)
             self.model.to(device)
+            self.first = copy.deepcopy(self.model.state_dict())
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=WEIGHT_DECAY)
         self.groups = groups_of(clips, "train")
         self.per_epoch = max(1, len(self.groups) // settings.batch_sources)
@@ -320,8 +323,8 @@ class Training:
         Returns
         -------
         FieldNet
-            With the weights of the epoch that was best on the validation part, `for_prediction`;
-            on the CPU.
+            With the weights that were best on the validation part, of an epoch or half-way to
+            those of the last one, `for_prediction`; on the CPU.
         """
         checkpoint = self.folder / CHECKPOINT
         if checkpoint.exists():
@@ -344,6 +347,8 @@ class Training:
                 self.end_epoch()
             if ended or clock.due():
                 save_checkpoint(checkpoint, self.model, self.optimizer, self.progress)
+        if self.first is not None:
+            self.go_half_way()
         if (self.folder / BEST).exists():
             load_checkpoint(self.folder / BEST, self.model, self.optimizer)
         return for_prediction(self.model, self.settings.hidden).cpu().eval()
@@ -381,8 +386,7 @@ class Training:
 
     def end_epoch(self):
         """Measure on the validation part and keep the weights if they are the best so far."""
-        model = for_prediction(self.model, self.settings.hidden)
-        found = measure(model, self.clips, self.known, "validation", self.settings, self.device)
+        found = self.measured()
         progress, epoch = self.progress, len(self.progress["history"]) + 1
         spent = {name: round(progress[name], 1) for name in ("seconds", "cpu_seconds")}
         row = {"epoch": epoch, "step": progress["step"], **spent}
@@ -395,9 +399,32 @@ class Training:
             f"epoch {epoch}: training loss {row['train_loss']:.3f}, validation loss "
             f"{found['loss']:.3f}, PCC {found['pcc']:.3f}, RMSE {found['rmse']:.3f}"
         )
-        if progress["best"] is None or found["loss"] < progress["best"]["loss"]:
-            progress["best"] = {"epoch": epoch, **found}
-            save_checkpoint(self.folder / BEST, self.model, self.optimizer, progress)
+        self.keep_if_best(found, epoch)
+
+    def measured(self):
+        """What `measure` says of the validation part."""
+        model = for_prediction(self.model, self.settings.hidden)
+        return measure(model, self.clips, self.known, "validation", self.settings, self.device)
+
+    def keep_if_best(self, found, epoch):
+        """Keep the weights if what was `found` with them is the best so far."""
+        if self.progress["best"] is None or found["loss"] < self.progress["best"]["loss"]:
+            self.progress["best"] = {"epoch": epoch, **found}
+            save_checkpoint(self.folder / BEST, self.model, self.optimizer, self.progress)
+
+    def go_half_way(self):
+        """Try the mean of the first weights and the last, and keep it if it is the best so far.
+
+        What is learned costs some of what was known; half-way is often better at both (Wortsman et
+        al. 2022, Robust fine-tuning of zero-shot models, CVPR).
+        """
+        last = self.model.state_dict()
+        mean = {
+            name: (tensor + last[name]) / 2 if tensor.is_floating_point() else last[name]
+            for name, tensor in self.first.items()
+        }
+        self.model.load_state_dict(mean)
+        self.keep_if_best(self.measured(), HALFWAY)
 
     def out_of_patience(self):
         """Whether the validation loss has not fallen for too many epochs."""
