@@ -14,7 +14,7 @@ from aqp_utils.core.audio import SAMPLE_RATE, write_wav
 from aqp_utils.data.clips import FAMILIES, clean_clip
 
 DURATION_S = 3.0
-N_EMBEDDED, N_SCORED = 8, 4  # clips for the encoder and for the predictor
+N_EMBEDDED, N_SCORED = 8, 40  # clips for the encoder and files for the predictor: a small folder
 
 
 @dataclass(frozen=True)
