@@ -21,8 +21,9 @@ def batches(clips, batch_size, shortest, name):
     ----------
     clips : list of ndarray, each shape (n_i,)
     batch_size : int
-    shortest, name
-        As in `check`.
+    shortest : int
+    name : str
+        Both as in `check`.
 
     Yields
     ------
