@@ -77,8 +77,10 @@ def test_the_table_grows_row_by_row_and_a_stop_leaves_what_was_scored(
     arguments = typed(str(tmp_path), "--csv", str(tmp_path / "out" / "t.csv"))
     with pytest.raises(KeyboardInterrupt):
         predict.run(arguments)
-    assert [len(files) for files in seen] == [0, 1, 2]
+    # Several are scored at a time: a row is never there too early, and none of those done is lost.
+    assert all(len(files) <= before for before, files in enumerate(seen))
     table = pd.read_csv(part)
+    assert len(table) == 2
     assert list(table) == TABLE_COLUMNS and np.isfinite(table["score"]).all()
     assert f"2 rows are in {part}" in capsys.readouterr().err
     assert not (tmp_path / "out" / "t.csv").exists()

@@ -230,7 +230,7 @@ class Predictor:
                     yield self._row(path, recording, curve)
                     continue
                 under_way.append(pool.submit(self._row, path, recording, curve))
-                if len(under_way) > at_once:
+                while len(under_way) > at_once or (under_way and under_way[0].done()):
                     yield under_way.popleft().result()
             yield from (row.result() for row in under_way)
 
