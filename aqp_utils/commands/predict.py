@@ -84,7 +84,8 @@ def _scored_in_shards(predictor, arguments):
 
     path, of = Path(arguments.csv), arguments.of or 1
     share = dict(part=arguments.part or 0, of=of, dask=arguments.dask, curve=arguments.curve)
-    table, missing = scored_in_shards(arguments.paths, path, arguments.model, **share)
+    model = arguments.model, arguments.device
+    table, missing = scored_in_shards(arguments.paths, path, *model, **share)
     if table is None:
         print(
             f"part {share['part']} of {of} is scored; {missing} shards of the others are missing "

@@ -12,11 +12,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from aqp_utils.core.files import write_npz
 from aqp_utils.core.text import shown
-from aqp_utils.predict.predictor import TABLE_COLUMNS, Predictor
+from aqp_utils.predict.predictor import Predictor, rows_of_problems, table_of
 from aqp_utils.recordings.folders import find_recordings
 from aqp_utils.runs.shards import Shard, is_whole, make_shards, part_of
 
@@ -28,7 +27,7 @@ def folder_of(csv):
     return Path(f"{csv}.shards")
 
 
-def scored_in_shards(paths, csv, model=None, part=0, of=1, dask=None, curve=False):
+def scored_in_shards(paths, csv, model=None, device="auto", part=0, of=1, dask=None, curve=False):
     """Score this job's share of some recordings, and put the table together if all are scored.
 
     Parameters
@@ -38,7 +37,8 @@ def scored_in_shards(paths, csv, model=None, part=0, of=1, dask=None, curve=Fals
     csv : path
         The table; shards wait in `folder_of` it, which all machines have to share.
     model : path, optional
-        As in `Predictor.load`.
+    device : str
+        These two as in `Predictor.load`.
     part, of : int
         Which share, from 0, and how many there are.
     dask : str, optional
@@ -62,7 +62,7 @@ def scored_in_shards(paths, csv, model=None, part=0, of=1, dask=None, curve=Fals
     """
     found = find_recordings(paths)
     model = None if model is None else str(Path(model).resolve())
-    shards = _shards(found.files, folder_of(csv).resolve(), model, curve)
+    shards = _shards(found.files, folder_of(csv).resolve(), model, device, curve)
     make_shards(score_shard, part_of(shards, part, of), 1, dask)
     missing = sum(not is_whole(shard.path) for shard in shards)
     return (None if missing else _joined(found, shards, curve)), missing
@@ -73,26 +73,26 @@ def remove_shards(csv):
     shutil.rmtree(folder_of(csv), ignore_errors=True)
 
 
-def score_shard(path, files, model, curve):
+def score_shard(path, files, model, device, curve):
     """Score `files`, absolute paths, and keep their rows in `path`."""
-    table = _predictor(model).files(files, progress=False, curve=curve)
+    table = _predictor(model, device).files(files, progress=False, curve=curve)
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     write_npz(path, rows=np.array(json.dumps(rows)))
 
 
 @cache
-def _predictor(model):
-    return Predictor.load(model)
+def _predictor(model, device):
+    return Predictor.load(model, device)
 
 
-def _shards(files, folder, model, curve):
+def _shards(files, folder, model, device, curve):
     absolute = [str(path.absolute()) for path in files]
     shards = []
     for first in range(0, len(files), FILES_PER_SHARD):
         some = absolute[first : first + FILES_PER_SHARD]
-        about = json.dumps([[_state(path) for path in some], _model_state(model), curve])
+        about = json.dumps([[_state(path) for path in some], _model_state(model, device), curve])
         name = hashlib.sha256(about.encode()).hexdigest()[:16]
-        shards.append(Shard(folder / f"{name}.npz", (some, model, curve)))
+        shards.append(Shard(folder / f"{name}.npz", (some, model, device, curve)))
     return shards
 
 
@@ -105,9 +105,9 @@ def _state(path):
 
 
 @cache
-def _model_state(model):
+def _model_state(model, device):
     """Hash of a model's description, which names the hashes of all its parts."""
-    about = _predictor(model).model.about
+    about = _predictor(model, device).model.about
     return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -119,11 +119,4 @@ def _joined(found, shards, curve):
     for row, path in zip(rows, found.files, strict=True):
         row["error"] = row["error"].replace(row["file"], shown(path), 1)
         row["file"] = shown(path)
-    rows += [{"file": shown(path), "error": why} for path, why in found.problems.items()]
-    table = pd.DataFrame(rows, columns=TABLE_COLUMNS + ["curve"] * curve)
-    texts = ["quality", "domain_warning", "notes", "error"]
-    table = table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
-    numbers = table.columns.difference([*texts, "file", "curve"])
-    table[numbers] = table[numbers].astype(float)
-    table.attrs["duplicates"] = [shown(path) for path in found.duplicates]
-    return table
+    return table_of([*rows, *rows_of_problems(found)], found, curve)

@@ -206,18 +206,13 @@ class Predictor:
             unit="file",
             disable=not progress,
         )
-        failed = ({"file": shown(path), "error": why} for path, why in found.problems.items())
         rows = []
         with self._one_thread_a_product():
-            for row in chain(scored, failed):
+            for row in chain(scored, rows_of_problems(found)):
                 rows.append(row)
                 if each:
                     each(row)
-        table = pd.DataFrame(rows, columns=TABLE_COLUMNS + ["curve"] * curve)
-        texts = ["quality", "domain_warning", "notes", "error"]
-        table = table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
-        table.attrs["duplicates"] = [shown(path) for path in found.duplicates]
-        return table
+        return table_of(rows, found, curve)
 
     def _rows(self, paths, curve):
         """Rows of some files in order, while the next ones are read and scored."""
@@ -354,6 +349,35 @@ class Predictor:
         return list(recording.notes), outside + familiarity.recording_warnings(
             recording, self.clip_s
         )
+
+
+def rows_of_problems(found):
+    """Rows of the table for the names that lead to no recording, a list of dict."""
+    return [{"file": shown(path), "error": why} for path, why in found.problems.items()]
+
+
+def table_of(rows, found, curve):
+    """The table of `Predictor.files`.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of recordings and problems.
+    found : Found
+    curve : bool
+        Whether there is a column of curves.
+
+    Returns
+    -------
+    DataFrame
+    """
+    table = pd.DataFrame(rows, columns=TABLE_COLUMNS + ["curve"] * curve)
+    texts = ["quality", "domain_warning", "notes", "error"]
+    table = table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
+    numbers = [name for name in TABLE_COLUMNS[1:] if name not in texts]
+    table = table.astype(dict.fromkeys(numbers, float))
+    table.attrs["duplicates"] = [shown(path) for path in found.duplicates]
+    return table
 
 
 def _model_folder(model):
