@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,8 @@ from aqp_utils.features.psychoacoustics import psychoacoustic_features
 from aqp_utils.predict import shipped
 from aqp_utils.predict.predictor import Predictor
 from aqp_utils.sources.tones import tone_clip
-from aqp_utils.training.field import training
+from aqp_utils.training.field import batches, training
+from aqp_utils.training.field.batches import draw_batch, families_of, groups_of
 from aqp_utils.training.field.clips import FieldClips
 from aqp_utils.training.field.export import export
 from aqp_utils.training.field.start import shipped_folder, take_over
@@ -24,8 +26,6 @@ from aqp_utils.training.field.training import (
     FieldNet,
     FieldSettings,
     Training,
-    draw_batch,
-    families_of,
     for_prediction,
     known_inputs,
     measure,
@@ -121,7 +121,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 def test_it_stops_when_validation_gets_no_better_and_keeps_the_best(
     clips, known, tmp_path, monkeypatch
 ):
-    losses = iter([1.0, 0.5, 0.6, 0.7, 0.4])
+    losses = iter(
+        [1.0, 1.1, 0.8, 0.5, 0.6, 0.7, 0.7, 0.8, 0.4]
+    )  # of the last and of the mean weights
     rest = dict(pcc=0.0, srcc=0.0, rmse=0.0, accuracy=0.0)
     seen = []
 
@@ -131,28 +133,66 @@ def test_it_stops_when_validation_gets_no_better_and_keeps_the_best(
 
     monkeypatch.setattr(training, "measure", fake)
     model = train(clips, known, tmp_path, settings(epochs=5, patience=2))
-    assert len(seen) == 4
-    torch.testing.assert_close(model.state_dict(), seen[1], rtol=0, atol=0)
+    assert len(seen) == 8
+    torch.testing.assert_close(model.state_dict(), seen[3], rtol=0, atol=0)
+    kept = json.loads((tmp_path / "kept.json").read_text())
+    assert (kept["weights"], kept["epoch"], kept["loss"]) == ("mean", 2, 0.5)
 
 
-@pytest.mark.parametrize("loss_half_way, kept", [(0.1, "mean"), (0.9, "last")])
+def test_the_mean_over_the_steps_counts_later_ones_more(clips, known, tmp_path, monkeypatch):
+    begun = Training(clips, known, tmp_path, settings(epochs=1))
+    passed, learn = [], begun.learn
+
+    def learn_and_look(factor):
+        learn(factor)
+        passed.append([tensor.detach().clone() for tensor in begun.model.parameters()])
+
+    monkeypatch.setattr(begun, "learn", learn_and_look)
+    begun.run()
+    shares = np.arange(1, len(passed) + 1) / np.arange(1, len(passed) + 1).sum()
+    for found, *tensors in zip(begun.mean.module.parameters(), *passed, strict=True):
+        wanted = sum(share * tensor for share, tensor in zip(shares, tensors, strict=True))
+        torch.testing.assert_close(found.detach(), wanted.float(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss_half_way, kept", [(0.1, "half-way to last"), (0.9, "last")])
 def test_half_way_to_what_was_learned_is_kept_where_it_is_better(
     clips, known, tmp_path, monkeypatch, loss_half_way, kept
 ):
     begun = Training(clips, known, tmp_path, settings(epochs=1))
     first = {name: tensor.clone() for name, tensor in begun.model.state_dict().items()}
-    begun.first, losses, seen = first, iter([0.5, loss_half_way]), []
+    begun.first, losses = first, iter([0.5, 0.6, loss_half_way, 0.95])
+    found = dict(pcc=0.0, rmse=0.0)
+    monkeypatch.setattr(begun, "measured", lambda model: {"loss": next(losses), **found})
+    learn, last = begun.learn, {}
 
-    def found():
-        seen.append({name: tensor.clone() for name, tensor in begun.model.state_dict().items()})
-        return {"loss": next(losses), "pcc": 0.0, "rmse": 0.0}
+    def learn_and_look(factor):
+        learn(factor)
+        last.update({k: v.detach().clone() for k, v in begun.model.named_parameters()})
 
-    monkeypatch.setattr(begun, "measured", found)
+    monkeypatch.setattr(begun, "learn", learn_and_look)
     begun.run()
-    last = seen[0]
-    wanted = {"last": last, "mean": {name: (first[name] + last[name]) / 2 for name in last}}[kept]
+    assert json.loads((tmp_path / "kept.json").read_text())["weights"] == kept
     for name, tensor in begun.model.named_parameters():
-        torch.testing.assert_close(tensor, wanted[name])
+        half_way = (first[name] + last[name]) / 2
+        torch.testing.assert_close(tensor, last[name] if kept == "last" else half_way)
+
+
+def test_a_floor_is_the_same_under_all_versions_of_a_source():
+    rng, sizes = np.random.default_rng(0), [2, 3]
+    audio = torch.from_numpy(rng.standard_normal((5, SAMPLE_RATE))).float() * 1000
+    audio[1] *= 3
+    plain = batches.over_floors(audio, sizes, np.random.default_rng(1), settings(floored=0.0))
+    torch.testing.assert_close(plain, audio)
+    floored = batches.over_floors(audio, sizes, np.random.default_rng(1), settings(floored=1.0))
+    loudness = audio.square().mean(dim=1, keepdim=True).sqrt()
+    floors = (floored - audio) / loudness
+    torch.testing.assert_close(floors[0], floors[1], rtol=0, atol=1e-5)
+    torch.testing.assert_close(floors[2], floors[4], rtol=0, atol=1e-5)
+    levels_db = 20 * floors.square().mean(dim=1).sqrt().log10()
+    assert (
+        levels_db.min() > -80 and levels_db.max() < -26 and abs(levels_db[0] - levels_db[2]) > 0.1
+    )
 
 
 def test_hidden_inputs_do_not_matter_and_shown_ones_do(clips, known):
@@ -183,8 +223,8 @@ def test_what_is_known_of_a_retold_clip_cannot_be_shown():
 
 
 def test_a_retold_batch_has_one_microphone_a_group_and_nothing_known(clips, known):
-    groups = training.groups_of(clips, "train")[:2]
-    often = settings(retold=0.5, hidden=0.75, crop_s=1.0, speeds=(1.0, 1.0))
+    groups = groups_of(clips, "train")[:2]
+    often = settings(retold=0.5, hidden=0.75, floored=0.0, crop_s=1.0, speeds=(1.0, 1.0))
     never = replace(often, retold=0.0, hidden=0.0)
     plain, _, shown, *_ = draw_batch(clips, known, groups, np.random.default_rng(0), never)
     drawn = [draw_batch(clips, known, groups, np.random.default_rng(i), often) for i in range(60)]
@@ -204,7 +244,7 @@ def test_a_retold_batch_has_one_microphone_a_group_and_nothing_known(clips, know
 
 
 def test_whatever_the_speed_every_batch_sounds_equally_long(clips, known):
-    groups = training.groups_of(clips, "train")[:2]
+    groups = groups_of(clips, "train")[:2]
     given = settings(retold=0.5, hidden=0.5, crop_s=0.8, speeds=(0.8, 1.25))
     drawn = [draw_batch(clips, known, groups, np.random.default_rng(i), given) for i in range(20)]
     assert {one[0].shape[1] for one in drawn} == {round(0.8 * SAMPLE_RATE)}
@@ -214,7 +254,7 @@ def test_played_at_another_speed_a_tone_has_another_pitch():
     tone = torch.sin(2 * torch.pi * 1000 * torch.arange(SAMPLE_RATE) / SAMPLE_RATE).unsqueeze(0)
     for speed in (0.8, 1.25):
         given, n = settings(filter_db=(0.0, 0.0)), round(SAMPLE_RATE / speed)
-        played = training.retold(tone, [1], n, np.random.default_rng(0), given)[0]
+        played = batches.retold(tone, [1], n, np.random.default_rng(0), given)[0]
         assert len(played) == n
         peak_hz = torch.fft.rfft(played).abs().argmax() * SAMPLE_RATE / len(played)
         assert peak_hz == pytest.approx(1000 * speed, rel=0.01)

@@ -5,11 +5,10 @@ Wav2Vec2, both known beforehand, and the embedding of a small convolutional enco
 here, because what codecs and time stretchers leave behind is finer than the other two can tell.
 
 A batch holds whole sources, each clean and damaged: what differs inside a group is the damage, so
-the damage is what there is to learn. Some batches are retold: played faster or slower, each
-group through yet another microphone, the same for all its clips, so that their labels stay. What
-was known beforehand is hidden then, and in some other batches too, because it knows our synthesis
-better than it knows damage. The validation part, other voices of the same synthesis, decides when
-to stop; recordings of people never decide anything.
+the damage is what there is to learn. What was known beforehand is hidden in most batches, because
+it knows our synthesis better than it knows damage. The validation part, other voices and damages of
+other mechanisms, decides which weights are kept: of an epoch, or a mean of those passed on the way;
+recordings of people never decide anything.
 """
 
 import copy
@@ -24,28 +23,28 @@ import pandas as pd
 import torch
 from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.files import atomic, write_csv, write_json
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.core.scale import CLASSES
-from aqp_utils.degradations.catalogue import ALL_DAMAGES, FAMILIES
+from aqp_utils.degradations.catalogue import FAMILIES
 from aqp_utils.encoders.spectrogram import SpectrogramEncoder
 from aqp_utils.evaluation.metrics import pearson, spearman
 from aqp_utils.model.fusion import fused
 from aqp_utils.model.network import MultiTaskNet
 from aqp_utils.model.prediction import from_logits
 from aqp_utils.runs.code import code_behind
-from aqp_utils.training.field.microphone import random_response
+from aqp_utils.training.field.batches import draw_batch, families_of, groups_of, labels_of
 from aqp_utils.training.field.start import shipped_folder, take_over
 from aqp_utils.training.state import Clock, load_checkpoint, save_checkpoint
 
-CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
-HALFWAY = "half-way"  # stands for an epoch: the mean of the first weights and the last
+CHECKPOINT, BEST, KEPT = "checkpoint.safetensors", "best.safetensors", "kept.json"
+LAST, MEAN, HALFWAY = "last", "mean", "half-way"  # whose weights: of the step, or see `Training`
+RECENT = 1  # power of its number by which a step counts in the mean; 0 would count all alike
 SHUFFLING, CROPPING = 1, 2  # addresses of random streams
 WEIGHT_DECAY = 0.01
-FAMILY_OF = {damage.name: damage.family for damage in ALL_DAMAGES}
 CHUNK = 64  # clips that are embedded or judged at a time
 COMPILED_FROM = 2_000  # steps: compiling, by g++, takes a minute or two and nearly halves a step
 
@@ -65,6 +64,7 @@ class FieldSettings:
     retold: float = 0.5  # share at another speed and by other microphones; all of them hidden
     speeds: tuple = (0.85, 1.2)  # of playback
     filter_db: tuple = (1.5, 3.0)  # standard deviations of a microphone's tilt and bumps
+    floored: float = 0.5  # share of the groups of a retold batch that get another noise floor
     crop_s: float = 2.5  # of a batch as it is heard; with the fastest speed the clip is used up
     patience: int = 12  # epochs without a better validation loss; late ones, at low rates, are best
     pair_weight: float = 0.5  # of differences between the versions of one source
@@ -153,59 +153,6 @@ def known_inputs(clips, encoder, path=None):
     return known
 
 
-def groups_of(clips, part):
-    """Rows of each source of one part: list of int arrays."""
-    table = clips.table[clips.table["part"] == part]
-    return [rows.index.to_numpy() for _, rows in table.groupby("source")]
-
-
-def labels_of(clips, rows, settings):
-    """Classes, scores and weights in the loss of some rows, each (b,)."""
-    table = clips.table.iloc[rows]
-    weights = np.where(table["version"] == 0, settings.clean_weight, 1.0)
-    return (
-        torch.tensor([CLASSES.index(name) for name in table["quality"]]),
-        torch.tensor(table["score"].to_numpy(np.float32)),
-        torch.tensor(weights / weights.mean(), dtype=torch.float32),
-    )
-
-
-def draw_batch(clips, known, groups, rng, settings):
-    """Audio, known inputs, whether these are hidden, and `labels_of` some groups.
-
-    All clips are cut to the same random stretch. In a retold batch all are played at one random
-    speed, those of a group through one random microphone; what is known of them is hidden. Every
-    batch sounds equally long, so that what is compiled for one serves them all.
-    """
-    rows, n = np.concatenate(groups), clips.audio.shape[1]
-    drawn, speed = rng.random(), 1.0
-    if drawn < settings.retold:
-        speed = np.exp(rng.uniform(*np.log(settings.speeds)))
-    played = min(round(settings.crop_s * SAMPLE_RATE), round(n / speed))
-    length = min(n, round(played * speed))
-    first = int(rng.integers(n - length + 1))
-    audio = torch.from_numpy(clips.audio[rows, first : first + length].astype(np.float32))
-    if drawn < settings.retold:
-        audio = retold(audio, [len(group) for group in groups], played, rng, settings)
-    known = torch.from_numpy(known[rows])
-    hidden = known.isnan().any(dim=1) | (drawn < settings.hidden)  # NaN: never looked at
-    return audio, known, hidden, *labels_of(clips, rows, settings)
-
-
-def retold(audio, sizes, played, rng, settings):
-    """Audio (b, n) of groups of some `sizes`, each by another microphone, at the speed n / played.
-
-    Returns
-    -------
-    Tensor, shape (b, played)
-    """
-    length = audio.shape[1]
-    gains = np.array([random_response(length, rng, *settings.filter_db) for _ in sizes])
-    gains = torch.from_numpy(gains).float().repeat_interleave(torch.tensor(sizes), 0)
-    spectra = torch.fft.rfft(audio) * gains
-    return torch.fft.irfft(spectra, played)  # the spectrum, cut or padded with zeros
-
-
 def loss_of(logits, predicted, classes, scores, weights, class_weight):
     """Absolute error of the score plus `class_weight` times the cross-entropy of the class.
 
@@ -227,16 +174,6 @@ def pair_loss(predicted, scores, sizes):
     for group in (predicted - scores).split(sizes):
         errors.append((group.unsqueeze(0) - group.unsqueeze(1)).abs().flatten())
     return torch.cat(errors).mean()
-
-
-def families_of(clips, rows):
-    """How surely each family of damage can be heard in some rows, 0 to 1, (b, families)."""
-    found = np.zeros((len(rows), len(FAMILIES)), dtype=np.float32)
-    for position, history in enumerate(clips.table["history"].iloc[rows]):
-        for damage in json.loads(history):
-            column = list(FAMILIES).index(FAMILY_OF[damage["name"]])
-            found[position, column] = min(1.0, 2 * damage["intensity"])
-    return torch.from_numpy(found)
 
 
 def rate_factor(step, n_steps, warmup):
@@ -281,13 +218,20 @@ def measure(model, clips, known, part, settings, device):
 class Training:
     """A training that can be cut off at any step and goes on where its checkpoint was.
 
+    Three kinds of weights are tried on the validation part: those of an epoch's last step; the mean
+    over all steps so far, later ones counting more (polynomial-decay averaging, Shamir & Zhang
+    2013, ICML; Cha et al. 2021, NeurIPS, found such means to carry over to other domains); and, if
+    the training started from learned weights, the points half-way from those to either, for what is
+    learned costs some of what was known (Wortsman et al. 2022, CVPR).
+
     Parameters
     ----------
     clips : FieldClips
     known : ndarray, shape (n, n_known)
         From `known_inputs`.
     folder : Path
-        Gets checkpoint.safetensors, best.safetensors, history.csv and settings.json.
+        Gets checkpoint.safetensors, best.safetensors, history.csv, settings.json and kept.json:
+        which weights are the best, and what they reach on the validation part.
     settings : FieldSettings
     device : str
     """
@@ -305,6 +249,8 @@ class Training:
             take_over(self.model, shipped_folder(settings.start), settings.hidden)
             self.model.to(device)
             self.first = copy.deepcopy(self.model.state_dict())
+        self.mean = AveragedModel(self.model, avg_fn=_towards, use_buffers=True)
+        self.both = torch.nn.ModuleDict({LAST: self.model, MEAN: self.mean})
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=WEIGHT_DECAY)
         self.groups = groups_of(clips, "train")
         self.per_epoch = max(1, len(self.groups) // settings.batch_sources)
@@ -323,12 +269,11 @@ class Training:
         Returns
         -------
         FieldNet
-            With the weights that were best on the validation part, of an epoch or half-way to
-            those of the last one, `for_prediction`; on the CPU.
+            With the weights that were best on the validation part, `for_prediction`; on the CPU.
         """
         checkpoint = self.folder / CHECKPOINT
         if checkpoint.exists():
-            self.progress = load_checkpoint(checkpoint, self.model, self.optimizer)
+            self.progress = load_checkpoint(checkpoint, self.both, self.optimizer)
             print(f"training: resuming after {self.progress['step']} steps", flush=True)
         write_json(self.folder / "settings.json", asdict(self.settings))
         clock = Clock(self.progress, checkpoint_every_s)
@@ -338,6 +283,7 @@ class Training:
         bar = tqdm(total=n_steps, initial=self.progress["step"], desc="training", mininterval=5)
         while self.progress["step"] < n_steps and not self.out_of_patience():
             self.learn(rate_factor(self.progress["step"], n_steps, self.settings.warmup))
+            self.mean.update_parameters(self.model)
             self.progress["step"] += 1
             bar.update()
             bar.set_postfix(loss=f"{np.mean(self.progress['losses'][-50:]):.3f}", refresh=False)
@@ -346,9 +292,10 @@ class Training:
             if ended:
                 self.end_epoch()
             if ended or clock.due():
-                save_checkpoint(checkpoint, self.model, self.optimizer, self.progress)
+                save_checkpoint(checkpoint, self.both, self.optimizer, self.progress)
         if self.first is not None:
-            self.go_half_way()
+            for kind in (LAST, MEAN):
+                self.go_half_way(kind)
         if (self.folder / BEST).exists():
             load_checkpoint(self.folder / BEST, self.model, self.optimizer)
         return for_prediction(self.model, self.settings.hidden).cpu().eval()
@@ -385,51 +332,59 @@ class Training:
         self.progress["losses"].append(loss.item())
 
     def end_epoch(self):
-        """Measure on the validation part and keep the weights if they are the best so far."""
-        found = self.measured()
+        """Measure last and mean weights on the validation part and keep the best so far."""
         progress, epoch = self.progress, len(self.progress["history"]) + 1
+        found = self.measured(self.model)
+        of_mean = self.measured(self.mean.module)
         spent = {name: round(progress[name], 1) for name in ("seconds", "cpu_seconds")}
         row = {"epoch": epoch, "step": progress["step"], **spent}
         row |= {"train_loss": float(np.mean(self.progress["losses"]))}
         row |= {f"validation_{name}": value for name, value in found.items()}
+        row |= {f"validation_{name}_of_mean": of_mean[name] for name in ("loss", "pcc")}
         progress["losses"] = []
         progress["history"].append(row)
         write_csv(self.folder / "history.csv", pd.DataFrame(progress["history"]))
         tqdm.write(
             f"epoch {epoch}: training loss {row['train_loss']:.3f}, validation loss "
-            f"{found['loss']:.3f}, PCC {found['pcc']:.3f}, RMSE {found['rmse']:.3f}"
+            f"{found['loss']:.3f}, PCC {found['pcc']:.3f}; of the mean weights "
+            f"{of_mean['loss']:.3f}, {of_mean['pcc']:.3f}"
         )
-        self.keep_if_best(found, epoch)
+        self.keep_if_best(self.model, found, LAST)
+        self.keep_if_best(self.mean.module, of_mean, MEAN)
 
-    def measured(self):
+    def measured(self, model):
         """What `measure` says of the validation part."""
-        model = for_prediction(self.model, self.settings.hidden)
+        model = for_prediction(model, self.settings.hidden)
         return measure(model, self.clips, self.known, "validation", self.settings, self.device)
 
-    def keep_if_best(self, found, epoch):
-        """Keep the weights if what was `found` with them is the best so far."""
+    def keep_if_best(self, model, found, kind):
+        """Keep the weights of `model` if what was `found` with them is the best so far."""
         if self.progress["best"] is None or found["loss"] < self.progress["best"]["loss"]:
-            self.progress["best"] = {"epoch": epoch, **found}
-            save_checkpoint(self.folder / BEST, self.model, self.optimizer, self.progress)
+            epoch = len(self.progress["history"])
+            self.progress["best"] = {"epoch": epoch, "weights": kind, **found}
+            save_checkpoint(self.folder / BEST, model, self.optimizer, self.progress)
+            write_json(self.folder / KEPT, self.progress["best"])
 
-    def go_half_way(self):
-        """Try the mean of the first weights and the last, and keep it if it is the best so far.
-
-        What is learned costs some of what was known; half-way is often better at both (Wortsman et
-        al. 2022, Robust fine-tuning of zero-shot models, CVPR).
-        """
-        last = self.model.state_dict()
-        mean = {
-            name: (tensor + last[name]) / 2 if tensor.is_floating_point() else last[name]
+    def go_half_way(self, kind):
+        """Try the point half-way from the first weights to those of one `kind`."""
+        model = copy.deepcopy({LAST: self.model, MEAN: self.mean.module}[kind])
+        learned = model.state_dict()
+        halves = {
+            name: (tensor + learned[name]) / 2 if tensor.is_floating_point() else learned[name]
             for name, tensor in self.first.items()
         }
-        self.model.load_state_dict(mean)
-        self.keep_if_best(self.measured(), HALFWAY)
+        model.load_state_dict(halves)
+        self.keep_if_best(model, self.measured(model), f"{HALFWAY} to {kind}")
 
     def out_of_patience(self):
         """Whether the validation loss has not fallen for too many epochs."""
         history, best = self.progress["history"], self.progress["best"]
         return bool(history) and len(history) - best["epoch"] >= self.settings.patience
+
+
+def _towards(mean, weights, n):
+    """The mean over n + 1 steps from that over n: each counts in proportion to its number."""
+    return mean + (weights - mean) * (RECENT + 1) / (n + RECENT + 1)
 
 
 def train(clips, known, folder, settings, device="cpu"):

@@ -1,0 +1,106 @@
+"""What the `field` predictor hears in one step: whole sources, each clean and damaged, as a batch.
+
+Some batches are retold: played faster or slower, each group through yet another microphone and
+some with yet another noise floor, the same for all its clips, so that their labels stay.
+"""
+
+import json
+
+import numpy as np
+import torch
+
+from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.scale import CLASSES
+from aqp_utils.degradations.catalogue import ALL_DAMAGES, FAMILIES
+from aqp_utils.training.field.floors import floor_noise
+from aqp_utils.training.field.microphone import random_response
+from aqp_utils.training.field.recording import (
+    COMMONEST_FLOOR_DB,
+    HIGHEST_FLOOR_DB,
+    LOWEST_FLOOR_DB,
+)
+
+FAMILY_OF = {damage.name: damage.family for damage in ALL_DAMAGES}
+
+
+def groups_of(clips, part):
+    """Rows of each source of one part: list of int arrays."""
+    table = clips.table[clips.table["part"] == part]
+    return [rows.index.to_numpy() for _, rows in table.groupby("source")]
+
+
+def labels_of(clips, rows, settings):
+    """Classes, scores and weights in the loss of some rows, each (b,)."""
+    table = clips.table.iloc[rows]
+    weights = np.where(table["version"] == 0, settings.clean_weight, 1.0)
+    return (
+        torch.tensor([CLASSES.index(name) for name in table["quality"]]),
+        torch.tensor(table["score"].to_numpy(np.float32)),
+        torch.tensor(weights / weights.mean(), dtype=torch.float32),
+    )
+
+
+def draw_batch(clips, known, groups, rng, settings):
+    """Audio, known inputs, whether these are hidden, and `labels_of` some groups.
+
+    All clips are cut to the same random stretch. In a retold batch all are played at one random
+    speed, those of a group through one random microphone and at times over one noise floor; what
+    is known of them is hidden. Every batch sounds equally long, so that what is compiled for one
+    serves them all.
+    """
+    rows, n = np.concatenate(groups), clips.audio.shape[1]
+    drawn, speed = rng.random(), 1.0
+    if drawn < settings.retold:
+        speed = np.exp(rng.uniform(*np.log(settings.speeds)))
+    played = min(round(settings.crop_s * SAMPLE_RATE), round(n / speed))
+    length = min(n, round(played * speed))
+    first = int(rng.integers(n - length + 1))
+    audio = torch.from_numpy(clips.audio[rows, first : first + length].astype(np.float32))
+    if drawn < settings.retold:
+        sizes = [len(group) for group in groups]
+        audio = over_floors(retold(audio, sizes, played, rng, settings), sizes, rng, settings)
+    known = torch.from_numpy(known[rows])
+    hidden = known.isnan().any(dim=1) | (drawn < settings.hidden)  # NaN: never looked at
+    return audio, known, hidden, *labels_of(clips, rows, settings)
+
+
+def retold(audio, sizes, played, rng, settings):
+    """Audio (b, n) of groups of some `sizes`, each by another microphone, at the speed n / played.
+
+    Returns
+    -------
+    Tensor, shape (b, played)
+    """
+    length = audio.shape[1]
+    gains = np.array([random_response(length, rng, *settings.filter_db) for _ in sizes])
+    gains = torch.from_numpy(gains).float().repeat_interleave(torch.tensor(sizes), 0)
+    spectra = torch.fft.rfft(audio) * gains
+    return torch.fft.irfft(spectra, played)  # the spectrum, cut or padded with zeros
+
+
+def over_floors(audio, sizes, rng, settings):
+    """Audio (b, n) with a noise floor under some groups, the same for all versions of a source.
+
+    Its level is drawn as that of an innocent recording, here relative to the whole clip.
+
+    Returns
+    -------
+    Tensor, shape (b, n)
+    """
+    floors = torch.zeros(len(sizes), audio.shape[1])
+    for row in np.flatnonzero(rng.random(len(sizes)) < settings.floored):
+        floor_db = rng.triangular(LOWEST_FLOOR_DB, COMMONEST_FLOOR_DB, HIGHEST_FLOOR_DB)
+        noise, _ = floor_noise(audio.shape[1], floor_db, rng)
+        floors[row] = torch.from_numpy(noise * 10 ** (floor_db / 20)).float()
+    loudness = audio.square().mean(dim=1, keepdim=True).sqrt()
+    return audio + loudness * floors.repeat_interleave(torch.tensor(sizes), 0)
+
+
+def families_of(clips, rows):
+    """How surely each family of damage can be heard in some rows, 0 to 1, (b, families)."""
+    found = np.zeros((len(rows), len(FAMILIES)), dtype=np.float32)
+    for position, history in enumerate(clips.table["history"].iloc[rows]):
+        for damage in json.loads(history):
+            column = list(FAMILIES).index(FAMILY_OF[damage["name"]])
+            found[position, column] = min(1.0, 2 * damage["intensity"])
+    return torch.from_numpy(found)
