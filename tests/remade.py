@@ -10,7 +10,7 @@ from aqp_utils.core.audio import read_wav
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.core.scale import CLASSES, class_indices
 from aqp_utils.data.clips import make_clean, make_degraded, plan_degraded
-from aqp_utils.data.extraction import extract
+from aqp_utils.data.extraction import features_of
 from aqp_utils.data.split import grouped_split
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.evaluation.baselines import answers, class_mean_score
@@ -47,7 +47,7 @@ def inputs_again(p, folder, clips):
     """Features of the clips, shape (n, 19), and all inputs of the network, (n, 19 + 768)."""
     files = [folder / "02_degraded" / name for name in clips["file"]]
     encoder = load_encoder(p["ENCODER"], p["LAYER"], p["POOLING"], device="cpu", verbose=False)
-    features = extract(files, p["FEATURES"], progress=False)
+    features = features_of(files, p["FEATURES"], None)
     return features, fused(features, encoder.embed([read_wav(file) for file in files]))
 
 

@@ -6,6 +6,8 @@ from aqp_utils.core.randomness import rng_for
 from aqp_utils.data import extraction
 from aqp_utils.data.extraction import extract_one
 from aqp_utils.encoders.wav2vec2 import load_encoder
+from aqp_utils.features.sets import FEATURE_SETS
+from aqp_utils.runs import in_shards
 from aqp_utils.sources.tones import tone_clip
 
 
@@ -28,7 +30,22 @@ def test_a_second_call_resumes_from_what_is_there(files, tmp_path, capsys):
     first = extraction.features_of(files, "classic", tmp_path)
     again = extraction.features_of(files, "classic", tmp_path)
     assert np.array_equal(first, again)
-    assert "resuming: 3 of 3" in capsys.readouterr().out
+    assert "resuming: 1 of 1 shards" in capsys.readouterr().out
+
+
+def test_rows_do_not_depend_on_the_number_of_processes(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(in_shards, "FEWEST", 1)
+    for feature_set in FEATURE_SETS:
+        tables = []
+        for cores in (1, 2):
+            monkeypatch.setattr(in_shards.os, "cpu_count", lambda n=cores: n)
+            tables.append(extraction.features_of(files, feature_set, None))
+        np.testing.assert_array_equal(*tables)
+
+
+def test_without_files_there_is_nothing_to_describe():
+    with pytest.raises(ValueError, match="classic features: there are no clips"):
+        extraction.features_of([], "classic", None)
 
 
 def test_embedding_is_the_chosen_layer(files, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aqp_utils.core.audio import SAMPLE_RATE, set_level_dbfs, write_wav
-from aqp_utils.data.extraction import extract, extract_one
+from aqp_utils.data.extraction import extract_one
 from aqp_utils.features.loudness import FULL_SCALE_SPL_DB, loudness_over_time, stationary_loudness
 from aqp_utils.features.psychoacoustics import (
     FEATURES,
@@ -261,18 +261,6 @@ def test_feature_tables_are_complete():
         values = function(phrased().astype(np.float32))
         assert values.shape == (19,)
         assert values.dtype == np.float64
-
-
-def test_extract_is_independent_of_the_number_of_processes(tmp_path):
-    files = [tmp_path / f"clip {i}.wav" for i in range(4)]
-    for i, file in enumerate(files):
-        write_wav(file, np.roll(phrased(), 1000 * i)[:8000])
-    for feature_set in FEATURE_SETS:
-        one = extract(files, feature_set, n_jobs=1)
-        assert one.shape == (4, 19)
-        np.testing.assert_array_equal(one, extract(files, feature_set, n_jobs=2))
-        np.testing.assert_array_equal(one[2], extract_one(files[2], feature_set))
-    assert extract([], "classic").shape == (0, 19)
 
 
 def test_extract_names_the_file_and_the_allowed_sets(tmp_path):

@@ -18,7 +18,9 @@ from tiny_predictor import RATE, voice_like
 from aqp_utils.commands import predict as command
 from aqp_utils.commands import predict_shards
 from aqp_utils.core.files import sha256, write_npz
-from aqp_utils.runs import shards
+from aqp_utils.data import clips
+from aqp_utils.data.extraction import features_of
+from aqp_utils.runs import in_shards, shards
 from aqp_utils.runs.shards import Shard, is_whole, make_shards, part_of
 
 PATIENCE_S = 120
@@ -130,6 +132,32 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return str(listener.getsockname()[1])
+
+
+def study_of(folder, checkpoints):
+    """Sixteen clips and their features, made in shards of three; what all of it hashes to."""
+    clean = clips.make_clean(folder / "01_clean", 5, "tones", 1.0, 0, checkpoints)
+    plan = clips.plan_degraded(clean, ["noise", "clip"], (1, 3))
+    made = clips.make_degraded(folder / "02_degraded", plan, "pseudo_pesq", 0, True, checkpoints)
+    files = [folder / "02_degraded" / file for file in made["file"]]
+    features = features_of(files, "classic", checkpoints)
+    tables = [table.to_csv(index=False) for table in (clean, made)]
+    return [*tables, *hashes(sorted(folder.rglob("*.wav"))), features.tobytes()]
+
+
+def test_the_study_is_the_same_on_one_core_on_two_and_on_a_cluster(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(in_shards, "FEWEST", 3)
+    port = free_port()
+    start("dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+    worker(start, f"tcp://127.0.0.1:{port}")
+    found = []
+    for name, cores, address in (("1", 1, ""), ("2", 2, ""), ("3", 1, f"tcp://127.0.0.1:{port}")):
+        monkeypatch.setattr(in_shards.os, "cpu_count", lambda n=cores: n)
+        monkeypatch.setenv("AQP_DASK", address)
+        found.append(study_of(tmp_path / name, tmp_path / name / "checkpoints"))
+    assert found[0] == found[1] == found[2] and len(found[0]) == 18
+    names = sorted(path.name for path in (tmp_path / "1" / "checkpoints").glob("*.npz"))
+    assert len(names) == 2 + 4 + 4
 
 
 def test_a_cluster_makes_the_same_files_whatever_is_killed(start, tmp_path):

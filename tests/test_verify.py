@@ -44,7 +44,7 @@ def make_degraded(folder):
 def make_features(folder):
     table = pd.read_csv(folder.parent / "02_degraded" / "clips.csv")
     files = [folder.parent / "02_degraded" / file for file in table["file"]]
-    sets = {s: extraction.extract(files, s, 1, False) for s in ("psychoacoustic", "classic")}
+    sets = {s: extraction.features_of(files, s, None) for s in ("psychoacoustic", "classic")}
     write_npz(
         folder / "features.npz",
         clip=table["clip"].to_numpy(dtype=str),

@@ -1,23 +1,25 @@
 """The clips of a study on disk: clean sources, their degraded versions, and the tables of both."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from aqp_utils.core import scale
-from aqp_utils.core.audio import read_wav, write_wav
+from aqp_utils.core.audio import read_wav, wav_bytes
+from aqp_utils.core.files import atomic, sha256
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.data import labels
 from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, degrade, sample_parameter
+from aqp_utils.runs.in_shards import in_shards
 from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.sources.tones import tone_clip
 
 FAMILIES = {"tones": tone_clip, "speech": speech_clip}
 
 
-def make_clean(folder, n_sources, family, duration_s, seed):
+def make_clean(folder, n_sources, family, duration_s, seed, checkpoints=None):
     """Synthesize clean sources into `folder`/clips.
 
     Parameters
@@ -28,6 +30,8 @@ def make_clean(folder, n_sources, family, duration_s, seed):
         A key of `FAMILIES`.
     duration_s : float
     seed : int
+    checkpoints : Path, optional
+        `Stage.checkpoints`: where finished shards wait until all are done.
 
     Returns
     -------
@@ -35,16 +39,59 @@ def make_clean(folder, n_sources, family, duration_s, seed):
         One row per clip: clip, file, source, family, duration_s, then the facts of its synthesis.
     """
     (Path(folder) / "clips").mkdir(parents=True, exist_ok=True)
-    rows = []
-    for source in tqdm(range(n_sources), desc="clean clips", unit="clip"):
+    sources = list(range(n_sources))
+    given = (family, duration_s, seed)
+    keys = [str(source) for source in sources]
+    return _written(folder, _clean_shard, sources, keys, given, checkpoints, "clean clips")
+
+
+def _clean_shard(path, sources, family, duration_s, seed):
+    clips, rows = [], []
+    for source in sources:
         audio, facts = clean_clip(family, duration_s, seed, source)
         clip = f"src{source:04d}"
-        file = f"clips/{clip}.wav"
-        write_wav(Path(folder) / file, audio)
         rows.append(
-            dict(clip=clip, file=file, source=source, family=family, duration_s=duration_s, **facts)
+            dict(
+                clip=clip,
+                file=f"clips/{clip}.wav",
+                source=source,
+                family=family,
+                duration_s=duration_s,
+                **facts,
+            )
         )
-    return pd.DataFrame(rows)
+        clips.append(audio)
+    _save_shard(path, clips, rows)
+
+
+def _save_shard(path, clips, rows):
+    """Clips as the bytes of WAV files, and their rows of the table."""
+    wavs = []
+    for audio, row in zip(clips, rows, strict=True):
+        try:
+            wavs.append(np.frombuffer(wav_bytes(audio), dtype=np.uint8))
+        except ValueError as error:
+            raise ValueError(f"{row['file']}: {error}") from None
+    ends = np.cumsum([len(wav) for wav in wavs])
+    table = json.dumps(rows, default=lambda number: number.item())  # of NumPy
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, wavs=np.concatenate(wavs), ends=ends, table=table)
+
+
+def _written(folder, task, items, keys, given, checkpoints, label):
+    """Make clips in shards, write their files into `folder`, and return their table."""
+    folder = Path(folder)
+
+    def write(path):
+        with np.load(path) as shard:
+            rows = json.loads(str(shard["table"]))
+            for row, wav in zip(rows, np.split(shard["wavs"], shard["ends"][:-1]), strict=True):
+                with atomic(folder / row["file"]) as temporary:
+                    temporary.write_bytes(wav.tobytes())
+        return rows
+
+    shards = in_shards(task, items, keys, given, checkpoints, label, write)
+    return pd.DataFrame([row for rows in shards for row in rows])
 
 
 def clean_clip(family, duration_s, seed, source):
@@ -98,7 +145,7 @@ def plan_degraded(clean, kinds, severities):
     return pd.DataFrame(rows)
 
 
-def make_degraded(folder, plan, label, seed, gaps=True):
+def make_degraded(folder, plan, label, seed, gaps=True, checkpoints=None):
     """Make every clip of `plan` in `folder`/clips and label it.
 
     Parameters
@@ -111,29 +158,33 @@ def make_degraded(folder, plan, label, seed, gaps=True):
     seed : int
     gaps : bool
         Leave gaps between the severities, or draw without: see `labels.severity_range`.
+    checkpoints : Path, optional
+        As in `make_clean`.
 
     Returns
     -------
     DataFrame
         `plan` with parameter, unit, quality (class) and score (in [1.0, 4.5]).
     """
-    folder = Path(folder)
-    (folder / "clips").mkdir(parents=True, exist_ok=True)
-    rows = []
-    for row in tqdm(plan.to_dict("records"), desc="degraded clips", unit="clip"):
+    folder = Path(folder).resolve()
+    (folder / "clips").mkdir(parents=True, exist_ok=True)  # or nothing would be beside it
+    rows = plan.to_dict("records")
+    clean = {file: sha256(folder / file) for file in plan["clean_file"].unique()}
+    keys = [f"{row} {clean[row['clean_file']]}" for row in rows]
+    given = (str(folder), label, seed, gaps)
+    return _written(folder, _degraded_shard, rows, keys, given, checkpoints, "degraded clips")
+
+
+def _degraded_shard(path, rows, folder, label, seed, gaps):
+    clips, made = [], []
+    for row in rows:
         kind, severity = row["kind"], row["severity"]
-        clean = read_wav(folder / row["clean_file"]).astype(np.float64)
+        clean = read_wav(Path(folder) / row["clean_file"]).astype(np.float64)
         degraded, parameter = degraded_clip(row, clean, seed, gaps)
-        write_wav(folder / row["file"], degraded)
-        rows.append(
-            dict(
-                **row,
-                parameter=parameter,
-                unit=DEGRADATIONS[kind].unit,
-                **_labels(label, clean, degraded, kind, parameter, severity),
-            )
-        )
-    return pd.DataFrame(rows)
+        labelled = _labels(label, clean, degraded, kind, parameter, severity)
+        made.append(dict(**row, parameter=parameter, unit=DEGRADATIONS[kind].unit, **labelled))
+        clips.append(degraded)
+    _save_shard(path, clips, made)
 
 
 def degraded_clip(row, clean, seed, gaps=True):

@@ -1,16 +1,16 @@
 """Features and embeddings of a folder of clips: progress, and resumed where a run was cut off."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 from threadpoolctl import ThreadpoolController
-from tqdm import tqdm
 
 from aqp_utils.core.audio import read_wav
-from aqp_utils.core.files import sha256
-from aqp_utils.features.sets import feature_names, lookup
+from aqp_utils.core.files import atomic, sha256
+from aqp_utils.features.sets import lookup
 from aqp_utils.runs.checkpoint import map_chunks
+from aqp_utils.runs.in_shards import in_shards
 
 _CHUNK = 40  # clips per checkpoint
 
@@ -24,7 +24,7 @@ def features_of(files, feature_set, checkpoints, label=None):
     feature_set : str
         "psychoacoustic" or "classic".
     checkpoints : Path
-        `Stage.checkpoints`.
+        `Stage.checkpoints`, or None to keep nothing of a run that is stopped.
     label : str, optional
         Shown in the progress bar; default: the name of the set.
 
@@ -32,13 +32,21 @@ def features_of(files, feature_set, checkpoints, label=None):
     -------
     ndarray of float64, shape (n, 19)
     """
-    return map_chunks(
-        checkpoints,
-        [f"{sha256(file)} {feature_set}" for file in files],
-        lambda indices: extract([files[i] for i in indices], feature_set, progress=False),
-        chunk=_CHUNK,
-        label=label or f"{feature_set} features",
-    )
+    paths = [str(Path(file).resolve()) for file in files]
+    keys = [sha256(path) for path in paths]
+    label, given = label or f"{feature_set} features", (feature_set,)
+    return np.concatenate(in_shards(_shard, paths, keys, given, checkpoints, label, _values))
+
+
+def _shard(path, files, feature_set):
+    values = np.array([extract_one(file, feature_set) for file in files])
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, values=values)
+
+
+def _values(path):
+    with np.load(path) as shard:
+        return shard["values"]
 
 
 def embeddings_of(files, encoder, checkpoints, batch_size=8, label="embeddings"):
@@ -80,36 +88,6 @@ def describe(audio, feature_set):
     # One thread: the number of threads can change the last bits of a matrix product.
     with _threads().limit(limits=1):
         return lookup(feature_set)[1](audio)
-
-
-def extract(files, feature_set, n_jobs=-1, progress=True):
-    """Features of many WAV files; order and values do not depend on `n_jobs`.
-
-    Parameters
-    ----------
-    files : sequence of path
-    feature_set : str
-        A key of `FEATURE_SETS`.
-    n_jobs : int
-        Processes; -1 is one for every processor.
-    progress : bool
-        Show a bar.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 19)
-
-    Raises
-    ------
-    ValueError
-        See `extract_one`.
-    """
-    n_features = len(feature_names(feature_set))
-    jobs = (delayed(extract_one)(path, feature_set) for path in files)
-    rows = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
-    if progress:
-        rows = tqdm(rows, total=len(files), desc=f"{feature_set} features", unit="clip")
-    return np.array(list(rows)).reshape(-1, n_features)
 
 
 @cache

@@ -60,7 +60,7 @@ def part_of(shards, part, of):
     return shards[part::of]
 
 
-def make_shards(task, shards, processes=1, address=None):
+def make_shards(task, shards, processes=1, address=None, label="shards"):
     """Make the shards that are not there yet, and those that do not hold.
 
     Parameters
@@ -69,9 +69,11 @@ def make_shards(task, shards, processes=1, address=None):
         ``task(path, *arguments)``, a function of a module of this package.
     shards : list of Shard
     processes : int
-        On this machine, with one thread each.
+        On this machine, with one thread each; 1: in this process.
     address : str, optional
         Of a Dask scheduler; its workers compute instead, with the same version of this package.
+    label : str
+        What is made, for the bar.
 
     Returns
     -------
@@ -85,9 +87,9 @@ def make_shards(task, shards, processes=1, address=None):
     """
     left = [shard for shard in shards if not is_whole(shard.path)]
     if len(left) < len(shards):
-        print(f"resuming: {len(shards) - len(left)} of {len(shards)} shards", flush=True)
+        print(f"{label}: resuming: {len(shards) - len(left)} of {len(shards)} shards", flush=True)
     tries = 0
-    with tqdm(total=len(left), desc="shards", unit="shard", mininterval=2) as progress:
+    with tqdm(total=len(left), desc=label, unit="shard", mininterval=2) as progress:
         while left:
             try:
                 for _ in _computed(task, left, processes, address):
@@ -116,6 +118,9 @@ def _computed(task, shards, processes, address):
 
 
 def _here(jobs, processes):
+    if processes == 1:
+        yield from (_make(*job) for job in jobs)
+        return
     with ProcessPoolExecutor(processes) as pool:
         try:
             for done in as_completed([pool.submit(_make, *job) for job in jobs]):
