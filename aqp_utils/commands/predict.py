@@ -48,10 +48,15 @@ def run(arguments):
         Predictor,  # takes seconds; mistakes in use are told before
     )
 
-    shared = _is_shared(arguments)
+    load, shared = Predictor.load, _is_shared(arguments)
+    if shared:
+        from aqp_utils.commands.predict_shards import loaded as load  # once for all shards
+
+        if arguments.model:  # workers may stand elsewhere
+            arguments.model = str(Path(arguments.model).resolve())
     if arguments.csv:
         check_target(arguments.csv)
-    predictor = Predictor.load(arguments.model, arguments.device)
+    predictor = load(arguments.model, arguments.device)
     began = time.monotonic()
     table = (_scored_in_shards if shared else _scored)(predictor, arguments)
     if table is None:

@@ -36,7 +36,8 @@ def scored_in_shards(paths, csv, model=None, device="auto", part=0, of=1, dask=N
         Files and folders; every job names the same ones.
     csv : path
         The table; shards wait in `folder_of` it, which all machines have to share.
-    model : path, optional
+    model : str, optional
+        Absolute path, for workers may stand elsewhere.
     device : str
         These two as in `Predictor.load`.
     part, of : int
@@ -61,7 +62,6 @@ def scored_in_shards(paths, csv, model=None, device="auto", part=0, of=1, dask=N
         As `make_shards` does.
     """
     found = find_recordings(paths)
-    model = None if model is None else str(Path(model).resolve())
     shards = _shards(found.files, folder_of(csv).resolve(), model, device, curve)
     make_shards(score_shard, part_of(shards, part, of), 1, dask)
     missing = sum(not is_whole(shard.path) for shard in shards)
@@ -75,13 +75,14 @@ def remove_shards(csv):
 
 def score_shard(path, files, model, device, curve):
     """Score `files`, absolute paths, and keep their rows in `path`."""
-    table = _predictor(model, device).files(files, progress=False, curve=curve)
+    table = loaded(model, device).files(files, progress=False, curve=curve)
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     write_npz(path, rows=np.array(json.dumps(rows)))
 
 
 @cache
-def _predictor(model, device):
+def loaded(model, device):
+    """The predictor of this process: of `Predictor.load`, or the one that is here already."""
     return Predictor.load(model, device)
 
 
@@ -107,7 +108,7 @@ def _state(path):
 @cache
 def _model_state(model, device):
     """Hash of a model's description, which names the hashes of all its parts."""
-    about = _predictor(model, device).model.about
+    about = loaded(model, device).model.about
     return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
 
 

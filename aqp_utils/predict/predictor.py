@@ -173,9 +173,7 @@ class Predictor:
         RecordingError
             If this is nothing to score: too short, no signal, not finite …
         """
-        recording = from_waveform(waveform, sample_rate)
-        with self._one_thread_a_product():
-            return self.score(recording, curve)
+        return self.score(from_waveform(waveform, sample_rate), curve)
 
     def files(self, paths, progress=True, curve=False, each=None):
         """Score files, and all recordings in folders, some at a time.
@@ -238,6 +236,10 @@ class Predictor:
 
     def score(self, recording, curve=False):
         """Score a `Recording`; see `__call__`."""
+        with self._one_thread_a_product():
+            return self._score(recording, curve)
+
+    def _score(self, recording, curve):
         (whole, within), length = heard(recording.audio), round(self.clip_s * SAMPLE_RATE)
         parts = list(_parts(within, length).values())
         levels_dbfs = [rms_dbfs(part) for part in parts]
@@ -301,7 +303,7 @@ class Predictor:
         try:
             if isinstance(recording, RecordingError):
                 raise recording
-            result = self.score(recording, curve)
+            result = self._score(recording, curve)
         except (ValueError, ArithmeticError, MemoryError, OSError, RuntimeError) as error:
             # A RecordingError, what features and encoder refuse, or no memory to compute in: the
             # other files shall not pay for it.

@@ -45,6 +45,7 @@ LAST, MEAN, HALFWAY = "last", "mean", "half-way"  # whose weights: of the step, 
 RECENT = 1  # power of its number by which a step counts in the mean; 0 would count all alike
 SHUFFLING, CROPPING = 1, 2  # addresses of random streams
 WEIGHT_DECAY = 0.01
+LOSSES_AT_ONCE = 50  # steps between two looks at what the device computed
 CHUNK = 64  # clips that are embedded or judged at a time
 COMPILED_FROM = 2_000  # steps: compiling, by g++, takes a minute or two and nearly halves a step
 
@@ -254,6 +255,7 @@ class Training:
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=WEIGHT_DECAY)
         self.groups = groups_of(clips, "train")
         self.per_epoch = max(1, len(self.groups) // settings.batch_sources)
+        self.unread = []  # losses of the last steps, still where they were computed
         self.progress = {
             "step": 0,
             "seconds": 0.0,
@@ -286,12 +288,15 @@ class Training:
             self.mean.update_parameters(self.model)
             self.progress["step"] += 1
             bar.update()
-            bar.set_postfix(loss=f"{np.mean(self.progress['losses'][-50:]):.3f}", refresh=False)
             clock.read()
-            ended = self.progress["step"] % self.per_epoch == 0
+            ended, due = self.progress["step"] % self.per_epoch == 0, clock.due()
+            if ended or due or len(self.unread) == LOSSES_AT_ONCE:
+                self.read_losses()
+                recent = np.mean(self.progress["losses"][-LOSSES_AT_ONCE:])
+                bar.set_postfix(loss=f"{recent:.3f}", refresh=False)
             if ended:
                 self.end_epoch()
-            if ended or clock.due():
+            if ended or due:
                 save_checkpoint(checkpoint, self.both, self.optimizer, self.progress)
         if self.first is not None:
             for kind in (LAST, MEAN):
@@ -329,7 +334,12 @@ class Training:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
-        self.progress["losses"].append(loss.item())
+        self.unread.append(loss.detach())
+
+    def read_losses(self):
+        """Fetch the losses of the last steps, some at once: each time, a GPU is waited for."""
+        self.progress["losses"] += torch.stack(self.unread).tolist()
+        self.unread = []
 
     def end_epoch(self):
         """Measure last and mean weights on the validation part and keep the best so far."""
