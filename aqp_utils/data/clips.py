@@ -8,7 +8,7 @@ import pandas as pd
 
 from aqp_utils.core import scale
 from aqp_utils.core.audio import read_wav, wav_bytes
-from aqp_utils.core.files import atomic, sha256
+from aqp_utils.core.files import atomic, sha256, write_npz
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.data import labels
 from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, degrade, sample_parameter
@@ -74,8 +74,7 @@ def _save_shard(path, clips, rows):
             raise ValueError(f"{row['file']}: {error}") from None
     ends = np.cumsum([len(wav) for wav in wavs])
     table = json.dumps(rows, default=lambda number: number.item())  # of NumPy
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, wavs=np.concatenate(wavs), ends=ends, table=table)
+    write_npz(path, wavs=np.concatenate(wavs), ends=ends, table=np.array(table))
 
 
 def _written(folder, task, items, keys, given, checkpoints, label):

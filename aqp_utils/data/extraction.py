@@ -7,7 +7,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from aqp_utils.core.audio import read_wav
-from aqp_utils.core.files import atomic, sha256
+from aqp_utils.core.files import sha256, write_npz
 from aqp_utils.features.sets import lookup
 from aqp_utils.runs.checkpoint import map_chunks
 from aqp_utils.runs.in_shards import in_shards
@@ -39,9 +39,7 @@ def features_of(files, feature_set, checkpoints, label=None):
 
 
 def _shard(path, files, feature_set):
-    values = np.array([extract_one(file, feature_set) for file in files])
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, values=values)
+    write_npz(path, values=np.array([extract_one(file, feature_set) for file in files]))
 
 
 def _values(path):

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
 
-from aqp_utils.core.files import atomic
+from aqp_utils.core.files import write_npz
 from aqp_utils.core.scale import class_of_score, to_scale
 from aqp_utils.degradations.catalogue import ALL_DAMAGES, DAMAGES
 from aqp_utils.model.conformal import FEWEST_CLIPS
@@ -60,8 +60,7 @@ def make_shard(path, seed, sources, duration_s):
     made = [make_source(seed, source, duration_s) for source in sources]
     audio, features, rows = zip(*made, strict=True)
     table = json.dumps([row for part in rows for row in part])
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, audio=np.concatenate(audio), features=np.concatenate(features), table=table)
+    write_npz(path, audio=np.concatenate(audio), features=np.concatenate(features), table=table)
 
 
 def shards_of(folder, n_sources, duration_s, seed):
