@@ -56,7 +56,7 @@ class FieldSettings:
 
     epochs: int
     batch_sources: int = 8
-    learning_rate: float = 2e-3
+    learning_rate: float = 2e-3  # from random weights; half of it keeps what is known already
     warmup: int = 100  # steps
     class_weight: float = 0.3
     clean_weight: float = 2.0  # of undamaged clips: of recordings more than one in five is
@@ -79,6 +79,11 @@ class FieldSettings:
                 f"retold is {self.retold} and hidden {self.hidden}; allowed is 0 <= retold <= "
                 "hidden < 1, as what is known of a clip is not true once it is retold."
             )
+
+    @property
+    def highest_rate(self):
+        """Learning rate after the warm-up."""
+        return self.learning_rate / 2 if self.start else self.learning_rate
 
     def key(self):
         """Short name of a training with these settings by this code."""
@@ -317,7 +322,7 @@ class Training:
         batch = *batch, families_of(self.clips, np.concatenate(groups))
         audio, known, hidden, *labels, families = (tensor.to(self.device) for tensor in batch)
         for group in self.optimizer.param_groups:
-            group["lr"] = factor * settings.learning_rate
+            group["lr"] = factor * settings.highest_rate
         self.model.train()
         torch.manual_seed(settings.seed * 1_000_003 + step)
         inputs = self.model.inputs(audio, known, hidden)
