@@ -61,8 +61,7 @@ def test_the_card_names_version_data_results_and_hashes(predictor):
         assert sha256(shipped.FOLDER / name) == digest, name
     for entry in ("data", "labels", "limits", "seed", "settings", "held_out", "machine", "made"):
         assert card[entry] not in (None, ""), entry
-    # Trainings add up: one that goes on from learned weights may be shorter, but no toy.
-    assert card["clips"] >= (10_000 if card["started_from"] else 20_000)
+    assert card["clips"] >= 20_000
 
 
 def test_the_shipped_files_are_numbers_and_text_and_small():
