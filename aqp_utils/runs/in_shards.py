@@ -53,11 +53,16 @@ def in_shards(task, items, keys, arguments, folder, label, read):
 
     Parameters
     ----------
-    task, items, keys, arguments, label
-        As in `shards_of`.
+    task : callable
+    items : list
+    keys : list of str
+    arguments : tuple
+        These four as in `shards_of`.
     folder : Path or None
         Where finished shards lie until the run is over, so that a killed one goes on from there;
         None: nowhere.
+    label : str
+        As in `shards_of`, and for the bar.
     read : callable
         The path of a shard -> what is kept of it.
 
