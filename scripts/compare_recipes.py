@@ -42,6 +42,7 @@ from aqp_utils.training.field.training import (  # noqa: E402
 
 DRAWS = 1000
 AS_IT_IS = "as it is"
+ENDS = {"": "value", "_low": "low", "_high": "high"}  # of columns: the value, its interval
 
 
 def changed(settings, text):
@@ -69,9 +70,6 @@ def row_of(name, folder, model, clips, known, settings):
     for metric in ("pcc", "srcc", "rmse"):
         row |= {f"{metric}{end}": found[metric][key] for end, key in ENDS.items()}
     return row
-
-
-ENDS = {"": "value", "_low": "low", "_high": "high"}
 
 
 def main():
