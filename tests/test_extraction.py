@@ -3,11 +3,10 @@ import pytest
 
 from aqp_utils.core.audio import write_wav
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.data import extraction
+from aqp_utils.data import extraction, in_shards
 from aqp_utils.data.extraction import extract_one
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.sets import FEATURE_SETS
-from aqp_utils.runs import in_shards
 from aqp_utils.sources.tones import tone_clip
 
 

@@ -18,9 +18,9 @@ from tiny_predictor import RATE, voice_like
 from aqp_utils.commands import predict as command
 from aqp_utils.commands import predict_shards
 from aqp_utils.core.files import sha256, write_npz
-from aqp_utils.data import clips
+from aqp_utils.data import clips, in_shards
 from aqp_utils.data.extraction import features_of
-from aqp_utils.runs import in_shards, shards
+from aqp_utils.runs import shards
 from aqp_utils.runs.shards import Shard, is_whole, make_shards, part_of
 
 PATIENCE_S = 120
@@ -75,6 +75,13 @@ def test_a_killed_process_costs_nothing_but_its_shard(tmp_path, monkeypatch):
 def test_an_error_of_a_task_is_told_at_once(tmp_path):
     with pytest.raises(ValueError, match="no such sound"):
         make_shards(refuse, [Shard(tmp_path / "0.npz", ())], 1)
+
+
+def test_what_is_made_on_another_disk_is_told(tmp_path, monkeypatch):
+    wanted = [Shard(tmp_path / "0.npz", (0,))]
+    monkeypatch.setattr(shards, "_computed", lambda *_: iter([str(tmp_path / "0.npz")]))
+    with pytest.raises(RuntimeError, match="0.npz was made but is not here.*share its folder"):
+        make_shards(slow_noise, wanted, 1)
 
 
 def test_who_always_dies_is_given_up(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import json
 import os
 from pathlib import Path
 
-_DEPTH = 4  # folders between a file and the one whose journal names it
+_DEPTH = 5  # folders between a file and the one whose journal names it
 
 
 def path_of(folder):

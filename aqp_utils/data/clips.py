@@ -11,8 +11,8 @@ from aqp_utils.core.audio import read_wav, wav_bytes
 from aqp_utils.core.files import atomic, sha256, write_npz
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.data import labels
+from aqp_utils.data.in_shards import in_shards
 from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, degrade, sample_parameter
-from aqp_utils.runs.in_shards import in_shards
 from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.sources.tones import tone_clip
 

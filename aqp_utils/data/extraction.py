@@ -8,9 +8,9 @@ from threadpoolctl import ThreadpoolController
 
 from aqp_utils.core.audio import read_wav
 from aqp_utils.core.files import sha256, write_npz
+from aqp_utils.data.in_shards import in_shards
 from aqp_utils.features.sets import lookup
 from aqp_utils.runs.checkpoint import map_chunks
-from aqp_utils.runs.in_shards import in_shards
 
 _CHUNK = 40  # clips per checkpoint
 

@@ -39,7 +39,7 @@ def of_family(
     clips : DataFrame
         As the table of 02_degraded.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with _passing(checkpoints) as folder:
         clean_folder, degraded_folder = (Path(folder) / n for n in ("01_clean", "02_degraded"))
         clean = make_clean(clean_folder, n_sources, family, duration_s, seed)
         clips = make_degraded(degraded_folder, plan_degraded(clean, KINDS, SEVERITIES), label, seed)
@@ -73,11 +73,17 @@ def redrawn(folder, clips, gaps, encoder, feature_set, checkpoints, seed, label=
     """
     plan = clips[["clip", "file", "source", "kind", "severity"]].copy()
     plan["clean_file"] = [str((Path(folder) / file).resolve()) for file in clips["clean_file"]]
-    with tempfile.TemporaryDirectory() as again:
+    with _passing(checkpoints) as again:
         made = make_degraded(again, plan, label, seed, gaps)
         files = [Path(again) / file for file in made["file"]]
         name = "with gaps" if gaps else "without gaps"
         return described(files, encoder, feature_set, checkpoints, name), made
+
+
+def _passing(checkpoints):
+    """A folder for clips of which only the description is kept, where a cluster sees it too."""
+    Path(checkpoints).mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=checkpoints)
 
 
 def described(files, encoder, feature_set, checkpoints, name):

@@ -106,7 +106,13 @@ def make_shards(task, shards, processes=1, address=None, label="shards"):
                 print(f"{lost}; going on with {len(left)} shards", flush=True)
                 time.sleep(2**tries)
             else:
+                before = len(left)
                 left = [shard for shard in left if not is_whole(shard.path)]
+                if len(left) == before:
+                    raise RuntimeError(
+                        f"{left[0].path} was made but is not here: those who compute have to share "
+                        "its folder with this machine."
+                    )
     return [shard.path for shard in shards]
 
 

@@ -60,7 +60,7 @@ def in_shards(task, items, keys, arguments, folder, label, read):
         These four as in `shards_of`.
     folder : Path or None
         Where finished shards lie until the run is over, so that a killed one goes on from there;
-        None: nowhere.
+        None: nowhere, and then nothing is computed on a cluster.
     label : str
         As in `shards_of`, and for the bar.
     read : callable
@@ -80,7 +80,7 @@ def in_shards(task, items, keys, arguments, folder, label, read):
         raise ValueError(f"{label}: there are no clips to compute.")
     with TemporaryDirectory() as passing:
         shards = shards_of(task, items, keys, arguments, folder or passing, label)
-        address = os.environ.get("AQP_DASK")
+        address = os.environ.get("AQP_DASK") if folder else None  # others do not see `passing`
         processes = min(os.cpu_count(), len(shards))
         paths = make_shards(task, shards, processes, address, label)
         return [read(path) for path in paths]
