@@ -63,7 +63,7 @@ def test_the_table_grows_row_by_row_and_a_stop_leaves_what_was_scored(
 ):
     for name in ("a.wav", "=b.wav", "c.wav"):
         sf.write(tmp_path / name, voice_like(1.0), RATE)
-    seen, score = [], Predictor.score
+    seen, score = [], Predictor._score
     part = tmp_path / "out" / "t.csv.part"
 
     def stopped(self, recording, curve=False):
@@ -72,7 +72,7 @@ def test_the_table_grows_row_by_row_and_a_stop_leaves_what_was_scored(
             raise KeyboardInterrupt
         return score(self, recording, curve)
 
-    monkeypatch.setattr(Predictor, "score", stopped)
+    monkeypatch.setattr(Predictor, "_score", stopped)
     monkeypatch.setattr(Predictor, "load", lambda *_: predictor)
     arguments = typed(str(tmp_path), "--csv", str(tmp_path / "out" / "t.csv"))
     with pytest.raises(KeyboardInterrupt):
@@ -84,7 +84,7 @@ def test_the_table_grows_row_by_row_and_a_stop_leaves_what_was_scored(
     assert list(table) == TABLE_COLUMNS and np.isfinite(table["score"]).all()
     assert f"2 rows are in {part}" in capsys.readouterr().err
     assert not (tmp_path / "out" / "t.csv").exists()
-    monkeypatch.setattr(Predictor, "score", score)
+    monkeypatch.setattr(Predictor, "_score", score)
     assert predict.run(arguments) == 0
     assert os.listdir(tmp_path / "out") == ["t.csv"]
 
@@ -94,7 +94,7 @@ def test_a_stop_before_the_first_row_leaves_no_file(predictor, tmp_path, monkeyp
         raise KeyboardInterrupt
 
     sf.write(tmp_path / "a.wav", voice_like(1.0), RATE)
-    monkeypatch.setattr(Predictor, "score", stopped)
+    monkeypatch.setattr(Predictor, "_score", stopped)
     monkeypatch.setattr(Predictor, "load", lambda *_: predictor)
     arguments = typed(str(tmp_path), "--csv", str(tmp_path / "out" / "t.csv"))
     with pytest.raises(KeyboardInterrupt):
@@ -105,7 +105,7 @@ def test_a_stop_before_the_first_row_leaves_no_file(predictor, tmp_path, monkeyp
 def test_a_file_that_the_model_fails_on_is_one_row(predictor, tmp_path, monkeypatch):
     for name in ("a.wav", "b.wav"):
         sf.write(tmp_path / name, voice_like(1.0), RATE)
-    score, failed = Predictor.score, []
+    score, failed = Predictor._score, []
 
     def once(self, recording, curve=False):
         if not failed:
@@ -113,7 +113,7 @@ def test_a_file_that_the_model_fails_on_is_one_row(predictor, tmp_path, monkeypa
             raise RuntimeError("not enough memory")
         return score(self, recording, curve)
 
-    monkeypatch.setattr(Predictor, "score", once)
+    monkeypatch.setattr(Predictor, "_score", once)
     table = predictor.files([tmp_path], progress=False)
     assert "it cannot be scored (RuntimeError: not enough memory)" in table["error"][0]
     assert np.isfinite(table["score"][1])
