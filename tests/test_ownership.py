@@ -7,7 +7,9 @@ import fake_series
 import pytest
 
 from aqp_utils.commands import cli
+from aqp_utils.core import journal
 from aqp_utils.core.errors import RunError
+from aqp_utils.core.files import atomic
 from aqp_utils.runs.stage import Stage, verify
 
 
@@ -142,6 +144,17 @@ def make(out, name="04_model", text="40"):
     (stage.folder / "history.csv").write_text(text)
     stage.finish()
     return stage.folder
+
+
+def test_clips_of_a_small_study_in_the_checkpoints_are_known_to_be_of_the_run(tmp_path):
+    stage = tmp_path / "06_stress"
+    stage.mkdir()
+    journal.begin(stage, [])
+    passing = stage / "checkpoints" / "passing" / "02_degraded" / "clips"
+    passing.mkdir(parents=True)
+    with atomic(passing / "one.wav") as temporary:
+        temporary.write_bytes(b"sound")
+    assert "checkpoints/passing/02_degraded/clips/one.wav" in journal.names_in(stage)
 
 
 def test_what_was_changed_by_hand_is_set_aside_not_overwritten(root, capsys):

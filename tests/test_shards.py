@@ -142,7 +142,7 @@ def free_port():
 
 
 def study_of(folder, checkpoints):
-    """Sixteen clips and their features, made in shards of three; what all of it hashes to."""
+    """Clean and degraded clips and their features, in shards of three; what all of it hashes to."""
     clean = clips.make_clean(folder / "01_clean", 5, "tones", 1.0, 0, checkpoints)
     plan = clips.plan_degraded(clean, ["noise", "clip"], (1, 3))
     made = clips.make_degraded(folder / "02_degraded", plan, "pseudo_pesq", 0, True, checkpoints)
