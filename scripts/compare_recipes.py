@@ -1,14 +1,14 @@
-"""Rank recipes of the field training by short trainings of equal budget, on the same clips.
+"""Say what each part of the recipe of the field training is worth, by short trainings beside it.
 
     python -m aqp_utils.training.field --out outputs/field --sources 600
-    python scripts/compare_recipes.py outputs/field --sources 600 --epochs 8 \
-      --vary pair_weight=0 --vary family_weight=0 --vary hidden=0.5,retold=0.5
+    python scripts/compare_recipes.py outputs/field --sources 600 --epochs 6 \
+      --recordings homes/labels.csv --score pesq_wb --raw-pesq --person voice
 
-The first training is the recipe as it is; each --vary is one more, with other values of
-`FieldSettings`. All start from the same weights and see the same batches. The table in
-OUT/recipes.csv says what held-out voices and mechanisms make of each (loss, PCC, SRCC; clip level,
-with intervals over sources); OUT/recipes/<recipe>/predictor is what
-`scripts/measure_predictor.py … --model` measures on recordings. Stopped, it goes on where it was.
+Trains every recipe of `training.field.variants` (or those named by --recipe) from random weights,
+on the same clips, in the same number of steps, and takes the weights of the last one: nothing is
+chosen. OUT/recipes.csv says what each makes of voices and mechanisms that it never met and, clip by
+clip, of the recordings named, with 95 % intervals over sources and over people. Each recipe is kept
+in OUT/recipes; the script goes on where it was, and several may run at a time.
 """
 
 import argparse
@@ -19,91 +19,132 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from aqp_utils.core.files import write_csv  # noqa: E402
+from aqp_utils.core.files import write_csv, write_json  # noqa: E402
 from aqp_utils.core.randomness import rng_for  # noqa: E402
+from aqp_utils.core.scale import SCALE, to_scale  # noqa: E402
 from aqp_utils.encoders.wav2vec2 import load_encoder  # noqa: E402
+from aqp_utils.evaluation.agreement import with_people  # noqa: E402
 from aqp_utils.evaluation.summary import with_intervals  # noqa: E402
 from aqp_utils.model.prediction import prediction_table  # noqa: E402
-from aqp_utils.predict import shipped  # noqa: E402
+from aqp_utils.predict import Predictor  # noqa: E402
+from aqp_utils.recordings.reading import read_recording  # noqa: E402
 from aqp_utils.runs.ownership import CHECKPOINTS  # noqa: E402
 from aqp_utils.training.field.clips import key_of, load_clips, shards_of  # noqa: E402
-from aqp_utils.training.field.export import export  # noqa: E402
-from aqp_utils.training.field.training import (  # noqa: E402
-    KEPT,
-    FieldSettings,
-    known_inputs,
-    predict,
-    train,
-)
+from aqp_utils.training.field.training import FieldSettings, known_inputs, predict  # noqa: E402
+from aqp_utils.training.field.variants import VARIANTS  # noqa: E402
 
 DRAWS = 1000
-AS_IT_IS = "as it is"
+UNHEARD = "unheard voices and mechanisms"
 ENDS = {"": "value", "_low": "low", "_high": "high"}  # of columns: the value, its interval
+METRICS = ("srcc", "pcc")
 
 
-def changed(settings, text):
-    """Settings with the values that `text`, "name=value,name=value", gives them."""
-    values = {}
-    for part in text.split(","):
-        name, _, value = part.partition("=")
-        if name not in FieldSettings.__dataclass_fields__ or not value:
-            known = ", ".join(FieldSettings.__dataclass_fields__)
-            raise SystemExit(f"--vary {text}: allowed is name=value, with the names {known}.")
-        values[name] = json.loads(value)
-    return replace(settings, **values)
+def recordings_of(labels, predictor, given):
+    """Windows and known inputs of labelled recordings, and their table: file, person, score."""
+    table = pd.read_csv(labels, dtype={"file": str})
+    scores = table[given.score]
+    people = table[given.person] if given.person else table["file"]
+    rows = {"file": table["file"], "person": people}
+    rows["score"] = to_scale(scores) if given.raw_pesq else scores
+    heard = []
+    for file in table["file"]:
+        windows = predictor.parts(read_recording(labels.parent / file))
+        inputs = predictor.inputs(windows)
+        heard.append([np.asarray(window, dtype=np.float32) for window in windows])
+        heard[-1] = (heard[-1], inputs[:, : len(predictor.feature_names) + 768].astype(np.float32))
+    return heard, pd.DataFrame(rows)
 
 
-def row_of(name, folder, model, clips, known, settings):
-    """What the test part, voices and mechanisms never learned, makes of one training."""
-    kept = json.loads((folder / KEPT).read_text("utf-8"))
-    history = pd.read_csv(folder / "history.csv")
+@torch.inference_mode()
+def scores_of(model, heard, known):
+    """Score of each recording, the mean over its windows, shape (n,)."""
+    scores = []
+    for windows, inputs in heard:
+        each = [
+            model(torch.from_numpy(window)[None], torch.from_numpy(known(row[None])))[1].item()
+            for window, row in zip(windows, inputs, strict=True)
+        ]
+        scores.append(np.mean(each))
+    return np.clip(scores, *SCALE)
+
+
+def row_of(name, model, clips, known, recordings, seed):
+    """What a trained model makes of the test part and of recordings, as one row."""
     rows = np.flatnonzero(clips.table["part"] == "test")
     unheard = clips.table.iloc[rows].reset_index(drop=True)
-    table = prediction_table(unheard, predict(model, clips, known, rows, "cpu"))
-    found = with_intervals(table, DRAWS, rng_for(settings.seed, "bootstrap"))
-    row = {"recipe": name, "kept": kept["weights"], "epoch": kept["epoch"]}
-    row |= {"hours": history["seconds"].iloc[-1] / 3600, "validation_loss": kept["loss"]}
-    for metric in ("pcc", "srcc", "rmse"):
-        row |= {f"{metric}{end}": found[metric][key] for end, key in ENDS.items()}
-    return row
+    given = VARIANTS[name].known
+    table = prediction_table(unheard, predict(model, clips, given(known), rows, "cpu"))
+    found = {UNHEARD: with_intervals(table, DRAWS, rng_for(seed, "bootstrap"))}
+    for place, (heard, labelled) in recordings.items():
+        predicted = labelled.assign(predicted_score=scores_of(model, heard, given))
+        predicted[["score_low", "score_high"]] = np.nan  # a short training has no intervals
+        found[place] = with_people(predicted, DRAWS, rng_for(seed, "bootstrap"))
+    return {"recipe": name} | {
+        f"{place}: {metric}{end}": entry[metric][key]
+        for place, entry in found.items()
+        for metric in METRICS
+        for end, key in ENDS.items()
+    }
 
 
 def main():
-    """Train every recipe and write the table after each."""
+    """Train every recipe that is asked for and not there yet, and write the table after each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="where the clips were made")
     parser.add_argument("--sources", type=int, default=600)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--duration-s", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--random-start", action="store_true", help="not from what ships")
-    parser.add_argument("--vary", action="append", default=[], metavar="NAME=VALUE,…")
+    parser.add_argument("--recipe", action="append", choices=list(VARIANTS), metavar="NAME")
+    parser.add_argument(
+        "--recordings", action="append", default=[], type=Path, metavar="LABELS.csv"
+    )
+    parser.add_argument("--score", default="score", help="column of the scores of recordings")
+    parser.add_argument("--person", help="column of people; default: each recording another")
+    parser.add_argument("--raw-pesq", action="store_true", help="those scores are raw P.862.2")
     given = parser.parse_args()
-    start = "" if given.random_start else shipped.card()["version"]
-    basis = FieldSettings(epochs=given.epochs, start=start, seed=given.seed)
-    recipes = {AS_IT_IS: basis} | {text: changed(basis, text) for text in given.vary}
-    key = key_of(given.seed, given.duration_s)
-    folder = given.out / "field" / CHECKPOINTS / f"clips_{key}"
+    folder, tried = folders_of(given)
     shards = shards_of(folder, given.sources, given.duration_s, given.seed)
     if missing := [shard.path for shard in shards if not shard.path.is_file()]:
         raise SystemExit(f"{missing[0]} is missing; make the clips first (see --help).")
     clips = load_clips([shard.path for shard in shards], given.seed)
     encoder = load_encoder("embedded", device="cpu")
-    tried = given.out / "recipes"
-    tried.mkdir(exist_ok=True)
-    known = known_inputs(clips, encoder, tried / f"known_{key}_{given.sources}.npy")
-    rows = []
-    for name, settings in recipes.items():
-        here = tried / name.replace(" ", "_")
-        model = train(clips, known, here / settings.key(), settings)
-        rows.append(row_of(name, here / settings.key(), model, clips, known, settings))
-        export(model, clips, known, encoder, here / "predictor", given.duration_s, {"recipe": name})
+    known = known_inputs(clips, encoder, tried / f"known_{folder.name}_{given.sources}.npy")
+    predictor = Predictor.load()
+    recordings = {
+        path.parent.name: recordings_of(path, predictor, given) for path in given.recordings
+    }
+    for name in given.recipe or VARIANTS:
+        row = tried / name.replace(" ", "_") / "row.json"
+        if not row.is_file():
+            model = trained(name, clips, known, row.parent, given)
+            write_json(row, row_of(name, model, clips, known, recordings, given.seed))
+        rows = [json.loads(path.read_text("utf-8")) for path in sorted(tried.glob("*/row.json"))]
+        order = {name: number for number, name in enumerate(VARIANTS)}
+        rows.sort(key=lambda row: order.get(row["recipe"], len(order)))
         write_csv(given.out / "recipes.csv", pd.DataFrame(rows))
-        print(pd.DataFrame(rows).round(3).to_string(index=False), flush=True)
+        print(pd.DataFrame(rows).set_index("recipe").round(3).T.to_string(), flush=True)
+
+
+def folders_of(given):
+    """Folder of the clips, and folder of what is tried with them."""
+    key = key_of(given.seed, given.duration_s)
+    tried = given.out / "recipes"
+    tried.mkdir(parents=True, exist_ok=True)
+    return given.out / "field" / CHECKPOINTS / f"clips_{key}", tried
+
+
+def trained(name, clips, known, folder, given):
+    """A model trained by one recipe."""
+    variant = VARIANTS[name]
+    settings = FieldSettings(epochs=given.epochs * variant.longer, seed=given.seed)
+    settings = replace(settings, **variant.settings)
+    return variant.training(clips, variant.known(known), folder / settings.key(), settings).run()
 
 
 if __name__ == "__main__":

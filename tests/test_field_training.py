@@ -1,4 +1,3 @@
-import importlib.util
 import json
 from dataclasses import replace
 
@@ -17,7 +16,6 @@ from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.psychoacoustics import psychoacoustic_features
 from aqp_utils.predict import shipped
 from aqp_utils.predict.predictor import Predictor
-from aqp_utils.runs.notebooks import find_root
 from aqp_utils.sources.tones import tone_clip
 from aqp_utils.training.field import batches, training
 from aqp_utils.training.field.batches import draw_batch, families_of, groups_of
@@ -37,7 +35,6 @@ from aqp_utils.training.field.training import (
     train,
 )
 
-ROOT = find_root()
 N_SOURCES, SCORES = 20, (4.5, 3.0, 1.2)
 
 
@@ -335,16 +332,6 @@ def test_a_start_names_the_version_that_ships():
     assert shipped_folder(version) == shipped.FOLDER
     with pytest.raises(ValueError, match=f"start is 0.0.1, but {version} ships"):
         shipped_folder("0.0.1")
-
-
-def test_a_recipe_to_compare_names_settings_that_there_are():
-    place = importlib.util.spec_from_file_location("recipes", ROOT / "scripts/compare_recipes.py")
-    recipes = importlib.util.module_from_spec(place)
-    place.loader.exec_module(recipes)
-    other = recipes.changed(settings(), "hidden=0.5,retold=0.25")
-    assert (other.hidden, other.retold, other.epochs) == (0.5, 0.25, settings().epochs)
-    with pytest.raises(SystemExit, match="--vary hiding=1: allowed is name=value, with the names"):
-        recipes.changed(settings(), "hiding=1")
 
 
 def test_what_goes_on_from_learned_weights_learns_half_as_fast():

@@ -35,11 +35,19 @@ FILE = "spectrogram.safetensors"
 
 
 class SpectrogramEncoder(nn.Module):
-    """Two log-mel spectrograms, four convolutional layers, mean and spread over time."""
+    """Two log-mel spectrograms, four convolutional layers, mean and spread over time.
+
+    Parameters
+    ----------
+    seed : int
+        Of the first weights.
+    channels : sequence of four int
+        Of the layers; only `CHANNELS` can be exported.
+    """
 
     size = 2 * WIDTH
 
-    def __init__(self, seed=0):
+    def __init__(self, seed=0, channels=CHANNELS):
         super().__init__()
         for number, length in enumerate(WINDOWS):
             window = torch.hann_window(length)
@@ -50,18 +58,18 @@ class SpectrogramEncoder(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers, width = [], len(WINDOWS)
-            for number, channels in enumerate(CHANNELS):
+            for number, wider in enumerate(channels):
                 size, stride = KERNELS[number]
                 layers += [
-                    nn.Conv2d(width, channels, size, stride, padding=size // 2),
-                    nn.BatchNorm2d(channels),
+                    nn.Conv2d(width, wider, size, stride, padding=size // 2),
+                    nn.BatchNorm2d(wider),
                     nn.ReLU(),
                 ]
                 if number:
                     layers.append(nn.MaxPool2d(2))
-                width = channels
+                width = wider
             self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)
-            self.frame = nn.Linear(width * N_MELS // 2 ** len(CHANNELS), WIDTH)
+            self.frame = nn.Linear(width * N_MELS // 2 ** len(channels), WIDTH)
         self.norm = nn.BatchNorm1d(self.size)
 
     def log_mel(self, audio):

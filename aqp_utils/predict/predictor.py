@@ -239,17 +239,26 @@ class Predictor:
         with self._one_thread_a_product():
             return self._score(recording, curve)
 
-    def _score(self, recording, curve):
-        (whole, within), length = heard(recording.audio), round(self.clip_s * SAMPLE_RATE)
-        parts = list(_parts(within, length).values())
+    def parts(self, recording):
+        """The parts of a `Recording` that are scored, as windows for `inputs`: a list."""
+        return self._parts_of(heard(recording.audio)[1])[0]
+
+    def _parts_of(self, within):
+        """Parts that are no pauses, how many there are with these, and the level between (dBFS)."""
+        parts = list(_parts(within, round(self.clip_s * SAMPLE_RATE)).values())
         levels_dbfs = [rms_dbfs(part) for part in parts]
         floor_dbfs = max(levels_dbfs) - ACTIVE_RANGE_DB
-        parts = [p for p, level in zip(parts, levels_dbfs, strict=True) if level >= floor_dbfs]
+        kept = [p for p, level in zip(parts, levels_dbfs, strict=True) if level >= floor_dbfs]
+        return kept, len(parts), floor_dbfs
+
+    def _score(self, recording, curve):
+        (whole, within), length = heard(recording.audio), round(self.clip_s * SAMPLE_RATE)
+        parts, n_parts, floor_dbfs = self._parts_of(within)
         scores, probabilities, inputs = self._predict(parts)
         score, probabilities = float(scores.mean()), probabilities.mean(axis=0)
         notes, outside = self._remarks(recording, inputs)
-        if pauses := len(levels_dbfs) - len(parts):
-            notes.append(f"{pauses} of {len(levels_dbfs)} parts are pauses and left out")
+        if pauses := n_parts - len(parts):
+            notes.append(f"{pauses} of {n_parts} parts are pauses and left out")
         return QualityScore(
             quality=CLASSES[int(probabilities.argmax())],
             probabilities=dict(zip(CLASSES, map(float, probabilities), strict=True)),

@@ -247,9 +247,7 @@ class Training:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         scaler = StandardScaler().fit(known[clips.table["part"] == "train"])
-        self.model = FieldNet(
-            scaler.mean_, scaler.scale_, dropout=settings.dropout, seed=settings.seed
-        ).to(device)
+        self.model = self.new_model(scaler.mean_, scaler.scale_).to(device)
         self.first = None
         if settings.start:
             take_over(self.model, shipped_folder(settings.start), settings.hidden)
@@ -269,6 +267,10 @@ class Training:
             "history": [],
             "best": None,
         }
+
+    def new_model(self, mean, scale):
+        """A `FieldNet` with random weights."""
+        return FieldNet(mean, scale, dropout=self.settings.dropout, seed=self.settings.seed)
 
     def run(self, checkpoint_every_s=120.0):
         """Train to the end.
@@ -319,27 +321,46 @@ class Training:
         groups = [self.groups[i] for i in taken]
         rng = rng_for(settings.seed, "field", step, CROPPING, 1)
         batch = draw_batch(self.clips, self.known, groups, rng, settings)
-        batch = *batch, families_of(self.clips, np.concatenate(groups))
-        audio, known, hidden, *labels, families = (tensor.to(self.device) for tensor in batch)
+        audio, known, hidden, *labels = (tensor.to(self.device) for tensor in batch)
         for group in self.optimizer.param_groups:
             group["lr"] = factor * settings.highest_rate
         self.model.train()
         torch.manual_seed(settings.seed * 1_000_003 + step)
         inputs = self.model.inputs(audio, known, hidden)
-        logits, predicted = self.model.network(inputs)
-        loss = loss_of(logits, predicted, *labels, settings.class_weight)
-        if settings.pair_weight:
-            sizes = [len(group) for group in groups]
-            loss = loss + settings.pair_weight * pair_loss(predicted, labels[1], sizes)
-        if settings.family_weight:
-            named = self.model.families(inputs)
-            surprise = F.binary_cross_entropy_with_logits(named, families)
-            loss = loss + settings.family_weight * surprise
+        loss = self.loss(inputs, labels, groups)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.unread.append(loss.detach())
+
+    def loss(self, inputs, labels, groups):
+        """What a batch of inputs (b, n_inputs) with its `labels_of` costs, as one number.
+
+        `groups` are its rows, source by source.
+        """
+        settings = self.settings
+        logits, predicted = self.model.network(inputs)
+        loss = self.loss_of_heads(logits, predicted, labels)
+        if settings.pair_weight:
+            sizes = [len(group) for group in groups]
+            loss = loss + settings.pair_weight * self.loss_in_groups(
+                inputs, predicted, labels[1], sizes
+            )
+        if settings.family_weight:
+            families = families_of(self.clips, np.concatenate(groups)).to(self.device)
+            named = self.model.families(inputs)
+            surprise = F.binary_cross_entropy_with_logits(named, families)
+            loss = loss + settings.family_weight * surprise
+        return loss
+
+    def loss_of_heads(self, logits, predicted, labels):
+        """What class and score cost, clip by clip; see `loss_of`."""
+        return loss_of(logits, predicted, *labels, self.settings.class_weight)
+
+    def loss_in_groups(self, inputs, predicted, scores, sizes):
+        """What the versions of one source cost beside each other; see `pair_loss`."""
+        return pair_loss(predicted, scores, sizes)
 
     def read_losses(self):
         """Fetch the losses of the last steps, some at once: each time, a GPU is waited for."""

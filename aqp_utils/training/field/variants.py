@@ -1,0 +1,212 @@
+"""Recipes of the field training that were tried beside the one that ships.
+
+What each part of a recipe is worth shows when it is left out or exchanged and all else stays:
+sources, batches, steps. `scripts/compare_recipes.py` trains them and says what each reaches.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from aqp_utils.core.scale import CLASSES, SCALE
+from aqp_utils.encoders.spectrogram import SpectrogramEncoder
+from aqp_utils.features.psychoacoustics import FEATURES
+from aqp_utils.training.field.training import FieldNet, Training
+
+BINS = 15  # of a distribution of scores: a quarter of a point each
+MARGIN = 1.0  # of triplets, for clips that are the whole scale apart
+FACTS = ("rt60_s", "drr_db", "floor_db", "crest_db", "ratio")  # of a recording, before damage
+FACT_WEIGHT = 0.1
+WIDER = (48, 96, 192, 384)
+
+
+class ToTheEnd(Training):
+    """All steps, and the weights of the last one: equal budgets, and nothing to choose."""
+
+    def end_epoch(self):
+        """Measure nothing."""
+        self.progress["losses"] = []
+
+
+class SquaredError(ToTheEnd):
+    """The score costs its squared error: where a clip may be two things, the answer is between."""
+
+    def loss_of_heads(self, logits, predicted, labels):
+        """As `training.loss_of`, with the square."""
+        classes, scores, weights = labels
+        surprise = F.cross_entropy(logits, classes, reduction="none")
+        errors = (predicted - scores).square()
+        return torch.mean(weights * (errors + self.settings.class_weight * surprise))
+
+
+class _BinnedHeads(torch.nn.Module):
+    """A network whose score is the mean of a distribution over bins of the scale."""
+
+    def __init__(self, network):
+        super().__init__()
+        width = network.class_head.in_features
+        self.body, self.class_head = network.body, network.class_head
+        self.bins = torch.nn.Linear(width, BINS)
+        self.register_buffer("centres", torch.linspace(*SCALE, BINS))
+
+    def forward(self, inputs):
+        """Logits of classes and, behind them, of bins (b, 3 + BINS), and scores (b,)."""
+        state = self.body(inputs)
+        bins = self.bins(state)
+        scores = bins.softmax(dim=1) @ self.centres
+        return torch.cat([self.class_head(state), bins], dim=1), scores
+
+
+class _BinnedNet(FieldNet):
+    def forward(self, audio, known, hidden=None):
+        logits, scores = super().forward(audio, known, hidden)
+        return logits[:, : len(CLASSES)], scores
+
+
+class Distribution(ToTheEnd):
+    """The score is the mean of a distribution, and what it costs is that of its two bins."""
+
+    def new_model(self, mean, scale):
+        """A `FieldNet` with bins."""
+        net = _BinnedNet(mean, scale, dropout=self.settings.dropout, seed=self.settings.seed)
+        net.network = _BinnedHeads(net.network)
+        return net
+
+    def loss_of_heads(self, logits, predicted, labels):
+        """Cross-entropy of bins and classes."""
+        classes, scores, weights = labels
+        n = len(CLASSES)
+        surprise = F.cross_entropy(logits[:, :n], classes, reduction="none")
+        centres = torch.linspace(*SCALE, BINS, device=scores.device)
+        near = 1 - (scores.unsqueeze(1) - centres).abs() / (centres[1] - centres[0])
+        errors = F.cross_entropy(logits[:, n:], near.clamp(min=0), reduction="none")
+        return torch.mean(weights * (errors + self.settings.class_weight * surprise))
+
+
+class Triplets(ToTheEnd):
+    """What sounds equally good shall lie together, instead of what differs between versions.
+
+    All triplets of a batch, with a margin that grows with the difference in score: SCOREQ (Ragano,
+    Skoglund & Hines 2024, NeurIPS).
+    """
+
+    def loss_in_groups(self, inputs, predicted, scores, sizes):
+        """Mean over all triplets whose anchor is nearer in score to one clip than to the other."""
+        learned = F.normalize(inputs[:, -self.model.spectrogram.size :], dim=1)
+        apart = torch.cdist(learned, learned)
+        gap = (scores.unsqueeze(0) - scores.unsqueeze(1)).abs()
+        further = gap.unsqueeze(1) - gap.unsqueeze(2)  # of anchor, nearer clip, further clip
+        margin = MARGIN * further / (SCALE[1] - SCALE[0])
+        costs = F.relu(apart.unsqueeze(2) - apart.unsqueeze(1) + margin)
+        itself = torch.eye(len(scores), dtype=torch.bool, device=scores.device).unsqueeze(2)
+        counted = (further > 0) & ~itself
+        return (costs * counted).sum() / counted.sum().clamp(min=1)
+
+
+class Facts(ToTheEnd):
+    """Beside the score, learn what synthesis knows of the recording: room, floor, levelling."""
+
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        facts = self.clips.table[list(FACTS)]
+        learned = facts[self.clips.table["part"] == "train"]
+        self.facts = torch.tensor(((facts - learned.mean()) / learned.std()).to_numpy(np.float32))
+
+    def new_model(self, mean, scale):
+        """A `FieldNet` with one more head."""
+        net = super().new_model(mean, scale)
+        net.facts = torch.nn.Linear(len(net.mean) + net.spectrogram.size, len(FACTS))
+        return net
+
+    def loss(self, inputs, labels, groups):
+        """As ever, plus the squared error of the facts that a recording has."""
+        facts = self.facts[np.concatenate(groups)].to(inputs.device)
+        known = facts.isfinite()
+        errors = (self.model.facts(inputs) - facts.nan_to_num()).square() * known
+        costs = errors.sum() / known.sum().clamp(min=1)
+        return super().loss(inputs, labels, groups) + FACT_WEIGHT * costs
+
+
+class Wider(ToTheEnd):
+    """Half as many channels again in every convolution: twice the work."""
+
+    def new_model(self, mean, scale):
+        """A `FieldNet` that cannot be exported."""
+        net = super().new_model(mean, scale)
+        net.spectrogram = SpectrogramEncoder(self.settings.seed, WIDER)
+        return net
+
+
+class Deaf(ToTheEnd):
+    """Without the spectrogram encoder: the 19 features and the frozen embedding alone."""
+
+    def new_model(self, mean, scale):
+        """A `FieldNet` whose third input is nothing."""
+        net = super().new_model(mean, scale)
+        net.spectrogram = _Nothing(net.spectrogram.size)
+        return net
+
+
+class _Nothing(torch.nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.size, self.layers = size, torch.nn.Identity()
+
+    def forward(self, audio):
+        return audio.new_zeros(len(audio), self.size)
+
+
+def _without(first, last):
+    """Known inputs (n, n_known) -> the same with some columns at zero, as if never measured."""
+
+    def changed(known):
+        known = known.copy()
+        known[:, first:last] = 0
+        return known
+
+    return changed
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A recipe with something else about it.
+
+    Attributes
+    ----------
+    training : type
+        `ToTheEnd` or one of its kind.
+    settings : dict
+        Of `FieldSettings`, where they differ.
+    known : callable
+        Known inputs -> those that it is given.
+    longer : int
+        How many times as many epochs.
+    """
+
+    training: type = ToTheEnd
+    settings: dict = field(default_factory=dict)
+    known: callable = staticmethod(lambda known: known)
+    longer: int = 1
+
+
+N_FEATURES = len(FEATURES)
+VARIANTS = {
+    "as it is": Variant(),
+    "without differences between versions": Variant(settings={"pair_weight": 0.0}),
+    "triplets instead of differences": Variant(Triplets),
+    "without naming families": Variant(settings={"family_weight": 0.0}),
+    "recording conditions as targets": Variant(Facts),
+    "squared error": Variant(SquaredError),
+    "distribution over the scale": Variant(Distribution),
+    "never retold": Variant(settings={"retold": 0.0}),
+    "no other floors": Variant(settings={"floored": 0.0}),
+    "nothing hidden": Variant(settings={"retold": 0.0, "hidden": 0.0}),
+    "without the 19 features": Variant(known=_without(0, N_FEATURES)),
+    "without the 768": Variant(known=_without(N_FEATURES, None)),
+    "without both": Variant(known=_without(0, None)),
+    "without the spectrogram": Variant(Deaf, settings={"retold": 0.0, "hidden": 0.0}),
+    "wider convolutions": Variant(Wider),
+    "twice as long": Variant(longer=2),
+}

@@ -1,0 +1,126 @@
+import importlib.util
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from aqp_utils.core.scale import SCALE
+from aqp_utils.runs.notebooks import find_root
+from aqp_utils.training.field import variants
+from aqp_utils.training.field.clips import FieldClips
+from aqp_utils.training.field.training import FieldSettings, predict
+from aqp_utils.training.field.variants import VARIANTS, Distribution, SquaredError, Triplets
+
+ROOT = find_root()
+N, RATE_HZ = 12, 16_000
+
+
+@pytest.fixture(scope="module")
+def clips():
+    """Noise, loud and soft in turns; what it is worth and how it was recorded is made up."""
+    rng = np.random.default_rng(0)
+    audio = rng.normal(0, 3000, (N, RATE_HZ)).astype(np.int16)
+    table = pd.DataFrame({"source": np.arange(N) // 3, "version": np.arange(N) % 3})
+    table["part"], table["history"], table["family"] = "train", "[]", "tones"
+    table["score"] = np.tile([4.5, 3.0, 1.5], N // 3)
+    table["quality"] = np.tile(["high", "medium", "low"], N // 3)
+    table[list(variants.FACTS)] = rng.normal(size=(N, len(variants.FACTS)))
+    table.loc[::4, "rt60_s"] = np.nan  # recorded in no room
+    return FieldClips(audio, rng.normal(size=(N, 19)), table, 0)
+
+
+@pytest.fixture(scope="module")
+def known(clips):
+    more = np.random.default_rng(1).normal(size=(N, 8))
+    return np.concatenate([clips.features, more], axis=1).astype(np.float32)
+
+
+def begun(variant, clips, known, folder):
+    values = dict(epochs=2, warmup=1, crop_s=0.8, batch_sources=2, hidden=0.75, retold=0.5)
+    settings = replace(FieldSettings(**values), **variant.settings)
+    return variant.training(clips, variant.known(known), folder, settings)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_recipe_learns_and_scores(name, clips, known, tmp_path):
+    model = begun(VARIANTS[name], clips, known, tmp_path).run()
+    found = predict(model, clips, VARIANTS[name].known(known), np.arange(N), "cpu")
+    assert np.isfinite(found.score).all() and found.probabilities.shape == (N, 3)
+
+
+def test_what_a_recipe_is_without_makes_no_difference_to_it(clips, known, tmp_path):
+    variant = VARIANTS["without the 19 features"]
+    model = begun(variant, clips, known, tmp_path).run()
+    other = known.copy()
+    other[:, :19] += 5
+    scores = [
+        predict(model, clips, variant.known(k), np.arange(N), "cpu").score for k in (known, other)
+    ]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_a_squared_error_prefers_the_mean_and_an_absolute_one_the_median(clips, known, tmp_path):
+    classes, scores = torch.zeros(4, dtype=int), torch.tensor([4.0, 4.0, 4.0, 2.0])
+    labels, logits = (classes, scores, torch.ones(4)), torch.zeros(4, 3)
+    usual = begun(VARIANTS["as it is"], clips, known, tmp_path / "usual")
+    squared = begun(VARIANTS["squared error"], clips, known, tmp_path / "squared")
+    assert isinstance(squared, SquaredError)
+    guesses = torch.linspace(2, 4, 41)
+    for recipe, best in ((usual, 4.0), (squared, 3.5)):
+        costs = [recipe.loss_of_heads(logits, guess.expand(4), labels) for guess in guesses]
+        assert float(guesses[int(np.argmin(costs))]) == pytest.approx(best, abs=0.03)
+
+
+def test_a_distribution_costs_least_where_the_score_lies(clips, known, tmp_path):
+    recipe = begun(VARIANTS["distribution over the scale"], clips, known, tmp_path)
+    assert isinstance(recipe, Distribution)
+    labels = torch.zeros(1, dtype=int), torch.tensor([3.0]), torch.ones(1)
+    bins = torch.linspace(*SCALE, variants.BINS)
+    costs = []
+    for centre in bins:
+        logits = torch.cat([torch.zeros(1, 3), -((bins - centre) ** 2)[None] * 20], dim=1)
+        costs.append(float(recipe.loss_of_heads(logits, None, labels)))
+    assert float(bins[int(np.argmin(costs))]) == pytest.approx(3.0)
+
+
+def test_triplets_cost_nothing_where_neighbours_in_score_are_neighbours(clips, known, tmp_path):
+    recipe = begun(VARIANTS["triplets instead of differences"], clips, known, tmp_path)
+    assert isinstance(recipe, Triplets)
+    size = recipe.model.spectrogram.size
+    scores, angle = torch.tensor([1.0, 1.5, 4.5]), torch.tensor([0.0, 0.3, 1.7])
+    inputs = torch.zeros(3, known.shape[1] + size)
+    inputs[:, -size], inputs[:, 1 - size] = torch.cos(angle), torch.sin(angle)
+    in_order = recipe.loss_in_groups(inputs, None, scores, [3])
+    turned = recipe.loss_in_groups(inputs[[0, 2, 1]], None, scores, [3])
+    assert float(in_order) == 0 and float(turned) > 0.2
+
+
+def test_recipes_are_compared_on_the_same_clips_and_kept(
+    clips, known, tmp_path, monkeypatch, capsys
+):
+    place = importlib.util.spec_from_file_location("recipes", ROOT / "scripts/compare_recipes.py")
+    recipes = importlib.util.module_from_spec(place)
+    place.loader.exec_module(recipes)
+    tested = replace(clips, table=clips.table.assign(part=["train"] * 6 + ["test"] * 6))
+    monkeypatch.setattr(recipes, "load_clips", lambda *_: tested)
+    monkeypatch.setattr(recipes, "shards_of", lambda *_: [])
+    monkeypatch.setattr(recipes, "load_encoder", lambda *_, **__: None)
+    monkeypatch.setattr(recipes, "known_inputs", lambda *_: known)
+    monkeypatch.setattr(recipes.Predictor, "load", lambda: None)
+    command = ["compare_recipes.py", str(tmp_path), "--epochs", "1"]
+    two = ["as it is", "squared error"]
+    for name in two:
+        monkeypatch.setattr("sys.argv", [*command, "--recipe", name])
+        recipes.main()
+    table = pd.read_csv(tmp_path / "recipes.csv")
+    assert table["recipe"].tolist() == two
+    assert {f"{recipes.UNHEARD}: srcc_low", f"{recipes.UNHEARD}: pcc"} <= set(table)
+    kept = json.loads((tmp_path / "recipes/as_it_is/row.json").read_text("utf-8"))
+    assert kept["recipe"] == "as it is"
+    monkeypatch.setattr("sys.argv", [*command, "--recipe", "louder"])
+    with pytest.raises(SystemExit):
+        recipes.main()
+    assert "invalid choice: 'louder'" in capsys.readouterr().err
