@@ -2,7 +2,7 @@
 
     python -m aqp_utils.training.field --out outputs/field --sources 600
     python scripts/compare_recipes.py outputs/field --sources 600 --epochs 6 \
-      --recordings homes/labels.csv --score pesq_wb --raw-pesq --person voice
+      --recordings labels.csv "63 people at home" --score pesq_wb --raw-pesq --person voice
 
 Trains every recipe of `training.field.variants` (or those named by --recipe) from random weights,
 on the same clips, in the same number of steps, and takes the weights of the last one: nothing is
@@ -117,7 +117,7 @@ def main():
     known = known_inputs(clips, encoder, tried / f"known_{folder.name}_{given.sources}.npy")
     predictor = Predictor.load()
     recordings = {
-        path.parent.name: recordings_of(path, predictor, given) for path in given.recordings
+        name: recordings_of(Path(labels), predictor, given) for labels, name in given.recordings
     }
     for name in given.recipe or VARIANTS:
         row = tried / name.replace(" ", "_") / "row.json"

@@ -16,7 +16,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from aqp_utils.core import scale  # noqa: E402
+from aqp_utils.core import audio, scale  # noqa: E402
 from aqp_utils.core.text import interval_text  # noqa: E402
 from aqp_utils.data import labels  # noqa: E402
 from aqp_utils.degradations.degrade import DEGRADATIONS, KINDS, SEVERITY_RANGES  # noqa: E402
@@ -201,6 +201,23 @@ def recordings():
     return "\n\n".join(parts)
 
 
+def recipes():
+    """What each recipe of `training.field.variants` reached after a short training."""
+    found = pd.read_csv(SHOWCASE / "recipes.csv").set_index("recipe")
+    places = list(dict.fromkeys(column.partition(": ")[0] for column in found))
+    header = ["recipe", *(f"{place}: {metric}" for place in places for metric in ("SRCC", "PCC"))]
+    rows = []
+    for name, row in found.iterrows():
+        cells = []
+        for place in places:
+            for metric in ("srcc", "pcc"):
+                ends = ("", "_low", "_high")
+                value, low, high = (row[f"{place}: {metric}{end}"] for end in ends)
+                cells.append(interval_text({"value": value, "low": low, "high": high}))
+        rows.append([name, *cells])
+    return markdown_table(header, rows)
+
+
 def faults():
     """What the long tests tried and what held, from the tables in tests/faults/counts."""
     tables = [pd.read_csv(path) for path in sorted((ROOT / "tests/faults/counts").glob("*.csv"))]
@@ -270,6 +287,15 @@ DOLLARS_PER_CORE_HOUR = 0.04  # what clouds ask for a shared one; replace it by 
 BYTES = {"clips, 16-bit PCM": 2 * 16_000 * 3, "features": 8 * 19, "embedding": 4 * 768}
 
 
+FLAC = "the same as FLAC, as compact as tones and their damage are"
+
+
+def bytes_as_flac():
+    """Mean size of a clip of the published run, clean and degraded, as FLAC."""
+    files = sorted(SHOWCASE.glob("0[12]*/clips/*.wav"))
+    return sum(len(audio.clip_bytes(audio.read_clip(f), "flac")) for f in files) / len(files)
+
+
 def scaling():
     """A million clips of 3 s: hours, cores, bytes and money, from the benchmark on one core."""
     found = pd.read_csv(SHOWCASE / "benchmarks.csv")
@@ -293,7 +319,9 @@ def scaling():
     table = markdown_table(
         ["a million of", "ms each, one core", "core hours", "hours on 100 cores", "money"], rows
     )
-    sizes = ", ".join(f"{what} {size / 1e3:,.3g} GB" for what, size in BYTES.items())
+    sizes = ", ".join(
+        f"{what} {size / 1e3:,.3g} GB" for what, size in (BYTES | {FLAC: bytes_as_flac()}).items()
+    )
     fit = 64e9 / BYTES["clips, 16-bit PCM"]
     return (
         f"{table}\n\nMoney at {DOLLARS_PER_CORE_HOUR} $ a core and hour. On disk: {sizes}. Memory "
@@ -329,6 +357,7 @@ FILLED = {
         model,
         results,
         recordings,
+        recipes,
         faults,
         speed,
         notebooks,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from aqp_utils.core.audio import read_wav
+from aqp_utils.core.audio import read_clip
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.core.scale import CLASSES, class_indices
 from aqp_utils.data.clips import make_clean, make_degraded, plan_degraded
@@ -48,7 +48,7 @@ def inputs_again(p, folder, clips):
     files = [folder / "02_degraded" / name for name in clips["file"]]
     encoder = load_encoder(p["ENCODER"], p["LAYER"], p["POOLING"], device="cpu", verbose=False)
     features = features_of(files, p["FEATURES"], None)
-    return features, fused(features, encoder.embed([read_wav(file) for file in files]))
+    return features, fused(features, encoder.embed([read_clip(file) for file in files]))
 
 
 def model_again(p, clips, inputs):

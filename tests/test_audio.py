@@ -5,7 +5,7 @@ import soundfile as sf
 from aqp_utils.core.audio import (
     SAMPLE_RATE,
     active_mask,
-    read_wav,
+    read_clip,
     rms_dbfs,
     set_level_dbfs,
     write_wav,
@@ -32,7 +32,7 @@ def test_active_mask_finds_the_pause():
 def test_wav_round_trip_within_half_a_step(tmp_path):
     audio = np.random.default_rng(0).uniform(-0.9, 0.9, 4000)
     write_wav(tmp_path / "ünï code.wav", audio)
-    assert np.abs(read_wav(tmp_path / "ünï code.wav") - audio).max() <= 1 / 32768
+    assert np.abs(read_clip(tmp_path / "ünï code.wav") - audio).max() <= 1 / 32768
     assert sf.info(tmp_path / "ünï code.wav").subtype == "PCM_16"
 
 
@@ -46,4 +46,4 @@ def test_write_refuses_what_pcm_cannot_hold(tmp_path, bad):
 def test_read_refuses_other_formats(tmp_path):
     sf.write(tmp_path / "stereo.wav", np.zeros((100, 2)), SAMPLE_RATE)
     with pytest.raises(ValueError, match="mono at 16000 Hz"):
-        read_wav(tmp_path / "stereo.wav")
+        read_clip(tmp_path / "stereo.wav")

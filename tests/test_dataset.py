@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aqp_utils.core import scale
-from aqp_utils.core.audio import SAMPLE_RATE, read_wav
+from aqp_utils.core.audio import SAMPLE_RATE, read_clip
 from aqp_utils.data import checks, clips, labels
 from aqp_utils.degradations.degrade import KINDS, SEVERITY_RANGES
 
@@ -23,7 +23,26 @@ def test_clean_files_match_their_table(study):
     out, clean, _ = study
     assert clean["clip"].is_unique and len(clean) == 10
     for row in clean.itertuples():
-        assert len(read_wav(out / "01_clean" / row.file)) == 1.5 * SAMPLE_RATE
+        assert len(read_clip(out / "01_clean" / row.file)) == 1.5 * SAMPLE_RATE
+
+
+def test_flac_holds_the_same_samples_in_fewer_bytes(study, tmp_path):
+    out, clean, degraded = study
+    again = clips.make_clean(tmp_path / "01_clean", 2, "tones", 1.5, seed=0, audio_format="flac")
+    plan = clips.plan_degraded(again, KINDS, SEVERITIES)
+    assert all(plan["file"].str.endswith(".flac"))
+    made = clips.make_degraded(tmp_path / "02_degraded", plan, "pseudo_pesq", seed=0)
+    sizes = {"wav": 0, "flac": 0}
+    for folder, table, files in (("01_clean", clean, again), ("02_degraded", degraded, made)):
+        for row in files.itertuples():
+            file = table.loc[table["clip"] == row.clip, "file"].item()
+            wav, flac = out / folder / file, tmp_path / folder / row.file
+            np.testing.assert_array_equal(read_clip(flac), read_clip(wav))
+            assert flac.read_bytes()[:4] == b"fLaC"
+            for path in (wav, flac):
+                sizes[path.suffix[1:]] += path.stat().st_size
+    assert sizes["flac"] < sizes["wav"]  # not each: noise cannot be told in fewer bytes
+    assert made["score"].tolist() == degraded["score"].head(len(made)).tolist()
 
 
 def test_cells_are_balanced_and_each_source_has_one_kind(study):

@@ -13,7 +13,7 @@ import pytest
 from nbformat import v4, write
 
 from aqp_utils.commands import cli
-from aqp_utils.core.audio import read_wav, write_wav
+from aqp_utils.core.audio import read_clip, write_wav
 from aqp_utils.core.files import write_csv, write_npz
 from aqp_utils.data import clips, extraction, remade
 from aqp_utils.runs import code, executed, verification
@@ -142,7 +142,7 @@ def test_another_clip_with_a_proper_manifest_is_found_by_making_it_again(run, ca
     def forged(folder):
         make_degraded(folder)
         for path in (folder / "clips").iterdir():
-            write_wav(path, np.roll(read_wav(path), 1))
+            write_wav(path, np.roll(read_clip(path), 1))
 
     make(run, "02_degraded", forged)
     make(run, "03_features", make_features)
@@ -158,7 +158,7 @@ def test_a_changed_number_among_the_features_is_found(run, tmp_path):
     content["classic"][1] += 0.1 * content["classic"].std(axis=0)
     write_npz(tmp_path / "forged.npz", **content)
     table = pd.read_csv(run / "02_degraded" / "clips.csv")
-    heard = {1: read_wav(run / "02_degraded" / table["file"][1])}
+    heard = {1: read_clip(run / "02_degraded" / table["file"][1])}
     right, wrong = (remade.remade_features(p, heard) for p in (path, tmp_path / "forged.npz"))
     assert all(result.agrees for result in right)
     assert [result.name for result in wrong if not result.agrees] == [

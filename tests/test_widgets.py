@@ -14,7 +14,7 @@ import pytest
 import soundfile as sf
 from tiny_predictor import save_predictor, voice_like
 
-from aqp_utils.core.audio import read_wav
+from aqp_utils.core.audio import read_clip
 from aqp_utils.predict.predictor import Predictor, find_predictor
 from aqp_utils.views import explorers
 from aqp_utils.views.explorers import page as explorer_page
@@ -60,7 +60,7 @@ def explorer(fake_run, table):
 
 @pytest.fixture(scope="module")
 def clip(fake_run):
-    return read_wav(fake_run / "01_clean" / "clips" / "src0000.wav")[:8000]
+    return read_clip(fake_run / "01_clean" / "clips" / "src0000.wav")[:8000]
 
 
 def test_explorer_starts_with_a_clip_of_the_study(explorer, table):

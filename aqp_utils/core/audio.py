@@ -17,6 +17,7 @@ FRAME_S = 0.02  # frame of the activity detector
 FRAME = int(FRAME_S * SAMPLE_RATE)
 ACTIVE_RANGE_DB = 40.0  # frames this far under the loudest one count as pause
 MINIMUM_DURATION_S = 0.25
+FORMATS = ("wav", "flac")  # of stored clips; 16-bit samples both
 
 
 def rms_dbfs(audio):
@@ -85,8 +86,18 @@ def level_of_training(audio):
     return set_level_dbfs(audio, ACTIVE_LEVEL_DBFS, active_mask(audio))
 
 
-def wav_bytes(audio):
-    """A clip as the bytes of a 16-bit PCM WAV file.
+def clip_bytes(audio, audio_format="wav"):
+    """A clip as the bytes of a file of 16-bit samples; a format changes the size, not a sample.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n,)
+    audio_format : str
+        One of `FORMATS`.
+
+    Returns
+    -------
+    bytes
 
     Raises
     ------
@@ -97,9 +108,22 @@ def wav_bytes(audio):
     peak = np.max(np.abs(audio), initial=0.0)
     if not peak <= 1.0:
         raise ValueError(f"peak {peak:.3g} cannot be stored; 16-bit PCM holds ±1.")
-    content = io.BytesIO()
-    sf.write(content, audio, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    content = _file_of(audio, "wav")
+    if audio_format != "wav":  # from its samples: libsndfile rounds others for other formats
+        content = _file_of(sf.read(content, dtype="int16")[0], audio_format)
     return content.getvalue()
+
+
+def _file_of(audio, audio_format):
+    content = io.BytesIO()
+    sf.write(content, audio, SAMPLE_RATE, subtype="PCM_16", format=audio_format)
+    content.seek(0)
+    return content
+
+
+def format_of(file):
+    """One of `FORMATS`, from the name of a clip's file."""
+    return str(file).rpartition(".")[2]
 
 
 def write_wav(path, audio):
@@ -108,19 +132,19 @@ def write_wav(path, audio):
     Raises
     ------
     ValueError
-        See `wav_bytes`; names the file.
+        See `clip_bytes`; names the file.
     """
     path = Path(path)
     try:
-        content = wav_bytes(audio)
+        content = clip_bytes(audio)
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
     with atomic(path) as temporary:  # libsndfile itself would not say that the disk is full
         temporary.write_bytes(content)
 
 
-def read_wav(path):
-    """Read a clip written by `write_wav`, a path or a file, as float32, shape (n,).
+def read_clip(path):
+    """Read a stored clip, a path or a file, as float32, shape (n,).
 
     Raises
     ------

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from aqp_utils.core import scale
-from aqp_utils.core.audio import read_wav, wav_bytes
+from aqp_utils.core.audio import clip_bytes, format_of, read_clip
 from aqp_utils.core.files import atomic, sha256, write_npz
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.data import labels
@@ -19,7 +19,7 @@ from aqp_utils.sources.tones import tone_clip
 FAMILIES = {"tones": tone_clip, "speech": speech_clip}
 
 
-def make_clean(folder, n_sources, family, duration_s, seed, checkpoints=None):
+def make_clean(folder, n_sources, family, duration_s, seed, checkpoints=None, audio_format="wav"):
     """Synthesize clean sources into `folder`/clips.
 
     Parameters
@@ -32,6 +32,8 @@ def make_clean(folder, n_sources, family, duration_s, seed, checkpoints=None):
     seed : int
     checkpoints : Path, optional
         `Stage.checkpoints`: where finished shards wait until all are done.
+    audio_format : str
+        "wav" or "flac": how clips are stored, these and those made of them. The samples are equal.
 
     Returns
     -------
@@ -40,12 +42,12 @@ def make_clean(folder, n_sources, family, duration_s, seed, checkpoints=None):
     """
     (Path(folder) / "clips").mkdir(parents=True, exist_ok=True)
     sources = list(range(n_sources))
-    given = (family, duration_s, seed)
+    given = (family, duration_s, seed, audio_format)
     keys = [str(source) for source in sources]
     return _written(folder, _clean_shard, sources, keys, given, checkpoints, "clean clips")
 
 
-def _clean_shard(path, sources, family, duration_s, seed):
+def _clean_shard(path, sources, family, duration_s, seed, audio_format):
     clips, rows = [], []
     for source in sources:
         audio, facts = clean_clip(family, duration_s, seed, source)
@@ -53,7 +55,7 @@ def _clean_shard(path, sources, family, duration_s, seed):
         rows.append(
             dict(
                 clip=clip,
-                file=f"clips/{clip}.wav",
+                file=f"clips/{clip}.{audio_format}",
                 source=source,
                 family=family,
                 duration_s=duration_s,
@@ -65,16 +67,17 @@ def _clean_shard(path, sources, family, duration_s, seed):
 
 
 def _save_shard(path, clips, rows):
-    """Clips as the bytes of WAV files, and their rows of the table."""
-    wavs = []
+    """Clips as the bytes of their files, and their rows of the table."""
+    files = []
     for audio, row in zip(clips, rows, strict=True):
         try:
-            wavs.append(np.frombuffer(wav_bytes(audio), dtype=np.uint8))
+            content = clip_bytes(audio, format_of(row["file"]))
         except ValueError as error:
             raise ValueError(f"{row['file']}: {error}") from None
-    ends = np.cumsum([len(wav) for wav in wavs])
+        files.append(np.frombuffer(content, dtype=np.uint8))
+    ends = np.cumsum([len(content) for content in files])
     table = json.dumps(rows, default=lambda number: number.item())  # of NumPy
-    write_npz(path, wavs=np.concatenate(wavs), ends=ends, table=np.array(table))
+    write_npz(path, files=np.concatenate(files), ends=ends, table=np.array(table))
 
 
 def _written(folder, task, items, keys, given, checkpoints, label):
@@ -84,9 +87,10 @@ def _written(folder, task, items, keys, given, checkpoints, label):
     def write(path):
         with np.load(path) as shard:
             rows = json.loads(str(shard["table"]))
-            for row, wav in zip(rows, np.split(shard["wavs"], shard["ends"][:-1]), strict=True):
+            files = np.split(shard["files"], shard["ends"][:-1])
+            for row, content in zip(rows, files, strict=True):
                 with atomic(folder / row["file"]) as temporary:
-                    temporary.write_bytes(wav.tobytes())
+                    temporary.write_bytes(content.tobytes())
         return rows
 
     shards = in_shards(task, items, keys, given, checkpoints, label, write)
@@ -107,7 +111,7 @@ def stream_of(seed, row):
 def read_pair(folder, row):
     """Clean and degraded audio of one row (named tuple) of a degraded table, each float64 (n,)."""
     files = (row.clean_file, row.file)
-    return tuple(read_wav(Path(folder) / file).astype(np.float64) for file in files)
+    return tuple(read_clip(Path(folder) / file).astype(np.float64) for file in files)
 
 
 def plan_degraded(clean, kinds, severities):
@@ -116,7 +120,7 @@ def plan_degraded(clean, kinds, severities):
     Parameters
     ----------
     clean : DataFrame
-        Table of clean clips.
+        Table of clean clips; the others are stored as these are.
     kinds, severities : sequence of str, of int
 
     Returns
@@ -134,7 +138,7 @@ def plan_degraded(clean, kinds, severities):
             rows.append(
                 dict(
                     clip=clip,
-                    file=f"clips/{clip}.wav",
+                    file=f"clips/{clip}.{format_of(clean_file)}",
                     source=source,
                     clean_file=f"../01_clean/{clean_file}",
                     kind=kind,
@@ -178,7 +182,7 @@ def _degraded_shard(path, rows, folder, label, seed, gaps):
     clips, made = [], []
     for row in rows:
         kind, severity = row["kind"], row["severity"]
-        clean = read_wav(Path(folder) / row["clean_file"]).astype(np.float64)
+        clean = read_clip(Path(folder) / row["clean_file"]).astype(np.float64)
         degraded, parameter = degraded_clip(row, clean, seed, gaps)
         labelled = _labels(label, clean, degraded, kind, parameter, severity)
         made.append(dict(**row, parameter=parameter, unit=DEGRADATIONS[kind].unit, **labelled))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from aqp_utils.core.audio import read_wav
+from aqp_utils.core.audio import read_clip
 from aqp_utils.core.files import sha256, write_npz
 from aqp_utils.data.in_shards import in_shards
 from aqp_utils.features.sets import lookup
@@ -58,7 +58,7 @@ def embeddings_of(files, encoder, checkpoints, batch_size=8, label="embeddings")
     about = f"{encoder.weights_sha256} {encoder.layer} {encoder.pooling} {batch_size}"
 
     def compute(indices):
-        embedding, layers = encoder.embed_both([read_wav(files[i]) for i in indices], batch_size)
+        embedding, layers = encoder.embed_both([read_clip(files[i]) for i in indices], batch_size)
         return np.concatenate([embedding[:, None], layers], axis=1)
 
     keys = [f"{sha256(file)} {about}" for file in files]
@@ -74,7 +74,7 @@ def extract_one(path, feature_set):
     ValueError
         If the file is no clip, or its audio cannot be described; names the file.
     """
-    audio = read_wav(path)
+    audio = read_clip(path)
     try:
         return describe(audio, feature_set)
     except ValueError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aqp_utils.core.audio import read_wav, wav_bytes
+from aqp_utils.core.audio import clip_bytes, format_of, read_clip
 from aqp_utils.core.files import sha256
 from aqp_utils.data.clips import clean_clip, degraded_clip
 from aqp_utils.data.extraction import describe
@@ -85,14 +85,14 @@ def remade_clips(out, records, n_each, rng):
 
 def _compared(out, record, file, audio):
     """A clip made again beside the one that is there; the audio as it would be read from disk."""
-    content = wav_bytes(audio)
+    content = clip_bytes(audio, format_of(file))
     name, path = f"{record['stage']}/{file}", Path(out) / record["stage"] / file
-    made = read_wav(io.BytesIO(content))
+    made = read_clip(io.BytesIO(content))
     if hashlib.sha256(content).hexdigest() == record["outputs"].get(file):
         return Remade(name, 0.0, "steps"), made
     if not path.is_file() or sha256(path) != record["outputs"].get(file):
         return Remade(name, None, "steps"), made  # gone or changed, which the hashes tell
-    there = read_wav(path)
+    there = read_clip(path)
     difference = np.abs(made - there).max() / STEP if made.shape == there.shape else np.inf
     return Remade(name, float(difference), "steps"), made
 

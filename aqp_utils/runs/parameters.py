@@ -153,6 +153,8 @@ _TABLE = (
               "family of the clean clips"),
     Parameter("DURATION_S", 3.0, *_number(1, 30),
               "length of a clip", "s"),
+    Parameter("AUDIO_FORMAT", "wav", *_one_of("wav", "flac"),
+              "how clips are stored, with the same samples", scope="stage"),
     Parameter("SEVERITIES", list(SEVERITIES), *_some_of(_words(SEVERITIES), SEVERITIES),
               "severities of each degradation, 1 mild to 3 strong"),
     Parameter("GAPS", True, *_SWITCH,

@@ -10,7 +10,7 @@ import ipywidgets
 import numpy as np
 
 from aqp_utils.core import scale
-from aqp_utils.core.audio import read_wav
+from aqp_utils.core.audio import read_clip
 from aqp_utils.data import labels
 from aqp_utils.degradations.degrade import KINDS, SEVERITY_RANGES, degrade
 from aqp_utils.views.explorers.live_picture import LivePicture
@@ -113,9 +113,9 @@ class _ClipExplorer:
 
     def _show(self, parameter, row):
         kind = self._kind.value
-        clean = read_wav(self._folder / self._clean_files[self._source.value])
+        clean = read_clip(self._folder / self._clean_files[self._source.value])
         if row is not None:
-            degraded = read_wav(self._folder / row["file"])
+            degraded = read_clip(self._folder / row["file"])
         else:
             degraded = degrade(clean, kind, parameter, np.random.default_rng(0))
         origin = "made now" if row is None else "clip of the study"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import ipywidgets
 
-from aqp_utils.core.audio import read_wav
+from aqp_utils.core.audio import read_clip
 from aqp_utils.core.text import number
 from aqp_utils.evaluation.attribution import explain
 from aqp_utils.views.explorers.live_picture import figure_html
@@ -50,7 +50,7 @@ class _ExplainExplorer:
 
     def _on_choice(self, _):
         label = self._clip.value
-        audio = read_wav(self._folder / self._rows[label].file)
+        audio = read_clip(self._folder / self._rows[label].file)
         self._player.value = player_table({label: audio}).data
         self._picture.value = '<p role="status">Scoring the clip without each of its parts …</p>'
         try:

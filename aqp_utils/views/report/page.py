@@ -19,7 +19,7 @@ import soundfile as sf
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from aqp_utils.core.audio import SAMPLE_RATE, read_wav
+from aqp_utils.core.audio import SAMPLE_RATE, read_clip
 from aqp_utils.core.files import write_text
 from aqp_utils.core.package import PACKAGE
 from aqp_utils.core.scale import CLASSES
@@ -160,7 +160,7 @@ def _sounds(predictions, folder, audio_format):
     files = pd.unique(predictions[["file", "clean_file"]].to_numpy().ravel())
 
     def pack(file):
-        audio = read_wav(_need(folder / file, "01_synthesize and 02_degrade"))
+        audio = read_clip(_need(folder / file, "01_synthesize and 02_degrade"))
         return audio_data_uri(audio, audio_format), len(audio) / SAMPLE_RATE
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # libsndfile encodes outside Python's lock
