@@ -284,7 +284,34 @@ def notebooks():
     table = markdown_table(["notebook", "seconds", "peak MB"], rows)
     return (
         f"{table}\n\nThe published run with its {clips:,} degraded clips, on {found[0]['cpus']} "
-        f"processors; from the start of a notebook's work to its end, kernels not counted."
+        f"processors; from the start of a notebook's work to its end, kernels not counted. "
+        f"{_least_of_trainings(clips)}"
+    )
+
+
+# Passes over the weights in a step: read forward; a gradient written; Adam reads that, the weights
+# and two moments, and writes all but the gradient.
+PASSES = 1 + 1 + 4 + 3
+
+
+def _least_of_trainings(clips):
+    """How long the trainings of 06 take at least, by what they move through memory."""
+    value = {name: p.default for name, p in parameters.PARAMETERS.items()}
+    found = pd.read_csv(SHOWCASE / "06_stress" / "experiments.csv")
+    n = found.groupby(["experiment", "condition"]).ngroups * value["SEEDS"]
+    steps = value["EPOCHS"] * -(-clips * (1 - value["TEST_SHARE"]) // value["BATCH_SIZE"])
+    widths = [787, *value["HIDDEN"]]
+    weights = sum(a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+    megabytes = PASSES * 4 * weights / 1e6
+    speeds = pd.read_csv(SHOWCASE / "benchmarks.csv").set_index("cores")["bandwidth_gb_s"]
+    speed = speeds[2].max()
+    return (
+        f"What 06 takes is its trainings, {n} in the main study alone: each of the {steps:,.0f} "
+        f"steps of one moves {megabytes:.0f} MB, as weights, gradients and Adam's moments are "
+        f"passed {PASSES} times, and at the {speed:.0f} GB/s of a copy all of them take about "
+        f"{n * steps * megabytes / 1e3 / speed:.0f} s, however they are batched. Stacking them in "
+        "one computation was tried, gained less than a third and was dropped: it takes a second "
+        "training loop."
     )
 
 
