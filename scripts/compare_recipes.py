@@ -47,6 +47,9 @@ METRICS = ("srcc", "pcc")
 def recordings_of(labels, predictor, given):
     """Windows and known inputs of labelled recordings, and their table: file, person, score."""
     table = pd.read_csv(labels, dtype={"file": str})
+    wanted = {"file", given.score, given.person} - {None}
+    if absent := sorted(wanted - set(table)):
+        raise SystemExit(f"{labels} has no column {absent[0]}; it has {', '.join(table)}.")
     scores = table[given.score]
     people = table[given.person] if given.person else table["file"]
     rows = {"file": table["file"], "person": people}
@@ -102,23 +105,25 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--recipe", action="append", choices=list(VARIANTS), metavar="NAME")
     parser.add_argument(
-        "--recordings", action="append", default=[], type=Path, metavar="LABELS.csv"
+        "--recordings", nargs=2, action="append", default=[], metavar=("LABELS.csv", "NAME")
     )
     parser.add_argument("--score", default="score", help="column of the scores of recordings")
     parser.add_argument("--person", help="column of people; default: each recording another")
     parser.add_argument("--raw-pesq", action="store_true", help="those scores are raw P.862.2")
     given = parser.parse_args()
-    folder, tried = folders_of(given)
+    key = key_of(given.seed, given.duration_s)
+    folder, tried = given.out / "field" / CHECKPOINTS / f"clips_{key}", given.out / "recipes"
     shards = shards_of(folder, given.sources, given.duration_s, given.seed)
     if missing := [shard.path for shard in shards if not shard.path.is_file()]:
         raise SystemExit(f"{missing[0]} is missing; make the clips first (see --help).")
-    clips = load_clips([shard.path for shard in shards], given.seed)
-    encoder = load_encoder("embedded", device="cpu")
-    known = known_inputs(clips, encoder, tried / f"known_{folder.name}_{given.sources}.npy")
     predictor = Predictor.load()
     recordings = {
         name: recordings_of(Path(labels), predictor, given) for labels, name in given.recordings
     }
+    tried.mkdir(exist_ok=True)
+    clips = load_clips([shard.path for shard in shards], given.seed)
+    encoder = load_encoder("embedded", device="cpu")
+    known = known_inputs(clips, encoder, tried / f"known_{folder.name}_{given.sources}.npy")
     for name in given.recipe or VARIANTS:
         row = tried / name.replace(" ", "_") / "row.json"
         if not row.is_file():
@@ -129,14 +134,6 @@ def main():
         rows.sort(key=lambda row: order.get(row["recipe"], len(order)))
         write_csv(given.out / "recipes.csv", pd.DataFrame(rows))
         print(pd.DataFrame(rows).set_index("recipe").round(3).T.to_string(), flush=True)
-
-
-def folders_of(given):
-    """Folder of the clips, and folder of what is tried with them."""
-    key = key_of(given.seed, given.duration_s)
-    tried = given.out / "recipes"
-    tried.mkdir(parents=True, exist_ok=True)
-    return given.out / "field" / CHECKPOINTS / f"clips_{key}", tried
 
 
 def trained(name, clips, known, folder, given):

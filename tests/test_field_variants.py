@@ -1,12 +1,14 @@
 import importlib.util
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from aqp_utils.core.audio import write_wav
 from aqp_utils.core.scale import SCALE
 from aqp_utils.runs.notebooks import find_root
 from aqp_utils.training.field import variants
@@ -109,8 +111,21 @@ def test_recipes_are_compared_on_the_same_clips_and_kept(
     monkeypatch.setattr(recipes, "shards_of", lambda *_: [])
     monkeypatch.setattr(recipes, "load_encoder", lambda *_, **__: None)
     monkeypatch.setattr(recipes, "known_inputs", lambda *_: known)
-    monkeypatch.setattr(recipes.Predictor, "load", lambda: None)
-    command = ["compare_recipes.py", str(tmp_path), "--epochs", "1"]
+    heard = SimpleNamespace(
+        parts=lambda recording: [recording.audio[:RATE_HZ]],
+        inputs=lambda windows: known[: len(windows)],
+        feature_names=["feature"] * 19,
+    )
+    monkeypatch.setattr(recipes.Predictor, "load", lambda: heard)
+    rows = []
+    for number in range(12):
+        sound = np.random.default_rng(number).normal(0, 0.1, RATE_HZ)
+        write_wav(tmp_path / f"{number}.wav", np.clip(sound, -1, 1))
+        rows.append({"file": f"{number}.wav", "score": 1 + number / 4, "who": number // 3})
+    labels = tmp_path / "labels.csv"
+    pd.DataFrame(rows).to_csv(labels, index=False)
+    command = ["compare_recipes.py", str(tmp_path), "--epochs", "1", "--person", "who"]
+    command += ["--recordings", str(labels), "four people"]
     two = ["as it is", "squared error"]
     for name in two:
         monkeypatch.setattr("sys.argv", [*command, "--recipe", name])
@@ -118,8 +133,13 @@ def test_recipes_are_compared_on_the_same_clips_and_kept(
     table = pd.read_csv(tmp_path / "recipes.csv")
     assert table["recipe"].tolist() == two
     assert {f"{recipes.UNHEARD}: srcc_low", f"{recipes.UNHEARD}: pcc"} <= set(table)
+    ends = table[["four people: srcc_low", "four people: srcc", "four people: srcc_high"]]
+    assert ends.notna().all().all() and (ends.diff(axis=1).iloc[:, 1:] >= 0).all().all()
     kept = json.loads((tmp_path / "recipes/as_it_is/row.json").read_text("utf-8"))
     assert kept["recipe"] == "as it is"
+    monkeypatch.setattr("sys.argv", [*command, "--score", "votes"])
+    with pytest.raises(SystemExit, match="has no column votes; it has file, score, who"):
+        recipes.main()
     monkeypatch.setattr("sys.argv", [*command, "--recipe", "louder"])
     with pytest.raises(SystemExit):
         recipes.main()
