@@ -12,6 +12,7 @@ in OUT/recipes; the script goes on where it was, and several may run at a time.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from dataclasses import replace
@@ -33,6 +34,7 @@ from aqp_utils.evaluation.summary import with_intervals  # noqa: E402
 from aqp_utils.model.prediction import prediction_table  # noqa: E402
 from aqp_utils.predict import Predictor  # noqa: E402
 from aqp_utils.recordings.reading import read_recording  # noqa: E402
+from aqp_utils.runs.code import code_behind  # noqa: E402
 from aqp_utils.runs.ownership import CHECKPOINTS  # noqa: E402
 from aqp_utils.training.field.clips import key_of, load_clips, shards_of  # noqa: E402
 from aqp_utils.training.field.training import FieldSettings, known_inputs, predict  # noqa: E402
@@ -42,10 +44,11 @@ DRAWS = 1000
 UNHEARD = "unheard voices and mechanisms"
 ENDS = {"": "value", "_low": "low", "_high": "high"}  # of columns: the value, its interval
 METRICS = ("srcc", "pcc")
+ASIDE = ("out", "recipe")  # change no row
 
 
 def recordings_of(labels, predictor, given):
-    """Windows and known inputs of labelled recordings, and their table: file, person, score."""
+    """Windows and inputs of labelled recordings, and their table: file, person, score."""
     table = pd.read_csv(labels, dtype={"file": str})
     wanted = {"file", given.score, given.person} - {None}
     if absent := sorted(wanted - set(table)):
@@ -57,20 +60,20 @@ def recordings_of(labels, predictor, given):
     heard = []
     for file in table["file"]:
         windows = predictor.parts(read_recording(labels.parent / file))
-        inputs = predictor.inputs(windows)
-        heard.append([np.asarray(window, dtype=np.float32) for window in windows])
-        heard[-1] = (heard[-1], inputs[:, : len(predictor.feature_names) + 768].astype(np.float32))
+        windows = [np.asarray(window, dtype=np.float32) for window in windows]
+        heard.append((windows, predictor.inputs(windows).astype(np.float32)))
     return heard, pd.DataFrame(rows)
 
 
 @torch.inference_mode()
 def scores_of(model, heard, known):
     """Score of each recording, the mean over its windows, shape (n,)."""
-    scores = []
+    scores, n_known = [], len(model.mean)
     for windows, inputs in heard:
+        rows = known(inputs[:, :n_known])
         each = [
-            model(torch.from_numpy(window)[None], torch.from_numpy(known(row[None])))[1].item()
-            for window, row in zip(windows, inputs, strict=True)
+            model(torch.from_numpy(window)[None], torch.from_numpy(row)[None])[1].item()
+            for window, row in zip(windows, rows, strict=True)
         ]
         scores.append(np.mean(each))
     return np.clip(scores, *SCALE)
@@ -112,7 +115,8 @@ def main():
     parser.add_argument("--raw-pesq", action="store_true", help="those scores are raw P.862.2")
     given = parser.parse_args()
     key = key_of(given.seed, given.duration_s)
-    folder, tried = given.out / "field" / CHECKPOINTS / f"clips_{key}", given.out / "recipes"
+    folder = given.out / "field" / CHECKPOINTS / f"clips_{key}"
+    tried = given.out / "recipes" / digest_of(given, key)
     shards = shards_of(folder, given.sources, given.duration_s, given.seed)
     if missing := [shard.path for shard in shards if not shard.path.is_file()]:
         raise SystemExit(f"{missing[0]} is missing; make the clips first (see --help).")
@@ -120,7 +124,7 @@ def main():
     recordings = {
         name: recordings_of(Path(labels), predictor, given) for labels, name in given.recordings
     }
-    tried.mkdir(exist_ok=True)
+    tried.mkdir(parents=True, exist_ok=True)
     clips = load_clips([shard.path for shard in shards], given.seed)
     encoder = load_encoder("embedded", device="cpu")
     known = known_inputs(clips, encoder, tried / f"known_{folder.name}_{given.sources}.npy")
@@ -134,6 +138,13 @@ def main():
         rows.sort(key=lambda row: order.get(row["recipe"], len(order)))
         write_csv(given.out / "recipes.csv", pd.DataFrame(rows))
         print(pd.DataFrame(rows).set_index("recipe").round(3).T.to_string(), flush=True)
+
+
+def digest_of(given, key):
+    """Short name of all that a row depends on: what was asked for, the clips, the code."""
+    asked = {name: str(value) for name, value in vars(given).items() if name not in ASIDE}
+    about = json.dumps([asked, key, code_behind("training.field.variants")], sort_keys=True)
+    return hashlib.sha256(about.encode()).hexdigest()[:12]
 
 
 def trained(name, clips, known, folder, given):

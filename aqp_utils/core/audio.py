@@ -17,7 +17,6 @@ FRAME_S = 0.02  # frame of the activity detector
 FRAME = int(FRAME_S * SAMPLE_RATE)
 ACTIVE_RANGE_DB = 40.0  # frames this far under the loudest one count as pause
 MINIMUM_DURATION_S = 0.25
-FORMATS = ("wav", "flac")  # of stored clips; 16-bit samples both
 
 
 def rms_dbfs(audio):
@@ -93,7 +92,7 @@ def clip_bytes(audio, audio_format="wav"):
     ----------
     audio : ndarray, shape (n,)
     audio_format : str
-        One of `FORMATS`.
+        "wav" or "flac".
 
     Returns
     -------
@@ -122,7 +121,7 @@ def _file_of(audio, audio_format):
 
 
 def format_of(file):
-    """One of `FORMATS`, from the name of a clip's file."""
+    """How a clip is stored, "wav" or "flac", from the name of its file."""
     return str(file).rpartition(".")[2]
 
 
