@@ -12,7 +12,13 @@ from aqp_utils.runs.stage import Stage
 from aqp_utils.training.field import __main__ as command
 from aqp_utils.training.field import clips, recipe, sources
 from aqp_utils.training.field.clips import key_of, kind_of, load_clips, make_clips, split_by_speaker
-from aqp_utils.training.field.recipe import PARTS, VERSIONS, make_source, part_of
+from aqp_utils.training.field.recipe import (
+    HARD_VERSIONS,
+    PARTS,
+    VERSIONS,
+    make_source,
+    part_of,
+)
 
 pytest.importorskip("pesq")
 
@@ -25,6 +31,13 @@ def own_voices_only():
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_shards():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clips, "SOURCES_PER_SHARD", 10)
+        yield
+
+
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clips")
@@ -33,8 +46,10 @@ def shards(tmp_path_factory):
 
 def test_a_source_is_clean_once_and_damaged_otherwise():
     audio, features, rows = make_source(0, 3, 1.0)
-    assert audio.shape == (VERSIONS, 16_000) and audio.dtype == np.int16
-    assert features.shape == (VERSIONS, 19) and np.isfinite(features).all()
+    versions = VERSIONS + (rows[0]["part"] == "train") * HARD_VERSIONS
+    assert audio.shape == (versions, 16_000) and audio.dtype == np.int16
+    assert features.shape == (versions, 19) and np.isfinite(features).all()
+    assert [row["version"] for row in rows] == list(range(versions))
     assert rows[0]["p862_2"] == pytest.approx(4.64, abs=0.01) and rows[0]["history"] == "[]"
     assert all(json.loads(row["history"]) for row in rows[1:])
     assert len({row["speaker"] for row in rows}) == 1
@@ -64,7 +79,13 @@ def test_more_sources_leave_the_ones_before_as_they_are(shards, tmp_path):
 
 def test_labels_are_measured_and_what_cannot_be_is_counted(shards, monkeypatch, tmp_path):
     clips = load_clips(shards, 0)
-    assert len(clips.table) + clips.left_out == 12 * VERSIONS
+    made = pd.concat([pd.DataFrame(json.loads(str(np.load(path)["table"]))) for path in shards])
+    sizes = made.groupby("source").agg(part=("part", "first"), size=("part", "size"))
+    learned = sizes["part"] == "train"
+    assert (sizes["size"] == VERSIONS + learned * HARD_VERSIONS).all() and 0 < learned.sum() < 12
+    assert len(clips.table) + clips.left_out == len(made) == len(clips.audio) + clips.left_out
+    heard = np.concatenate([np.load(path)["audio"] for path in shards])
+    np.testing.assert_array_equal(clips.audio, heard[made["p862_2"].notna()])
     np.testing.assert_allclose(clips.table["score"], to_scale(clips.table["p862_2"]))
     assert (clips.table["quality"] == class_of_score(clips.table["score"])).all()
 
@@ -105,6 +126,7 @@ def test_the_recipe_includes_what_makes_clips_and_not_what_learns_from_them():
     assert {
         "degradations/catalogue.py",
         "assets/catalogue_curves.json",
+        "assets/hardness.json",
         "training/field/sources.py",
         "data/labels.py",
         "sources/formant_voice.py",

@@ -1,5 +1,7 @@
 """Damages of real recordings: same length, same bits, worse with intensity, physics as stated."""
 
+import collections
+
 import numpy as np
 import pytest
 from scipy.signal import butter, correlate, sosfilt
@@ -10,9 +12,12 @@ from aqp_utils.degradations.catalogue import (
     ALL_DAMAGES,
     DAMAGES,
     FAMILIES,
+    HELD_OUT,
     N_DAMAGES,
     damaged,
     draw_damages,
+    draw_hard,
+    hardness,
 )
 from aqp_utils.degradations.codecs import packets
 from aqp_utils.degradations.codecs.ffmpeg import can_code, through_pyav
@@ -247,6 +252,26 @@ def test_draws_follow_the_chain():
     share = np.bincount([len(drawn) for drawn in draws], minlength=4) / len(draws)
     assert share[1:] == pytest.approx(list(N_DAMAGES.values()), abs=0.06)
     assert {name for drawn in draws for name, _ in drawn} == set(DAMAGES)
+
+
+def test_what_was_mistaken_is_drawn_more_often():
+    drawn = [draw_hard(rng(seed))[0] for seed in range(3_000)]
+    assert all(0 <= intensity <= 1 and name not in HELD_OUT for name, intensity in drawn)
+    counts = collections.Counter(name for name, _ in drawn)
+    one, other = "mixed_round_trip", "sola_round_trip"  # of one family
+    errors = np.mean(hardness()[one]) / np.mean(hardness()[other])
+    weights = DAMAGES[one].weight / DAMAGES[other].weight
+    assert counts[one] / counts[other] == pytest.approx(errors * weights, rel=0.3)
+    quarters = [int(4 * intensity) for name, intensity in drawn if name == "wsola_round_trip"]
+    shares = np.bincount(quarters, minlength=4) / len(quarters)
+    expected = np.array(hardness()["wsola_round_trip"])
+    assert shares == pytest.approx(expected / expected.sum(), abs=0.1)
+
+
+def test_hard_damages_of_held_out_mechanisms_are_held_out():
+    names = {draw_hard(rng(seed), held_out=True)[0][0] for seed in range(300)}
+    families = {DAMAGES[name].family for name in HELD_OUT if name in DAMAGES}
+    assert all(name in HELD_OUT for name in names if DAMAGES[name].family in families)
 
 
 def test_damaged_tells_its_history():

@@ -89,7 +89,8 @@ def test_known_inputs_are_features_then_embedding_and_are_kept(clips, encoder, k
 
 def test_it_learns_what_noise_is_worth(clips, known, tmp_path):
     model = train(clips, known, tmp_path, settings(epochs=20))
-    found = measure(model, clips, known, "test", settings(), "cpu")
+    rows = batches.some_rows(clips, "test", len(clips.table))
+    found = measure(model, clips, known, rows, settings(), "cpu")
     assert found["pcc"] > 0.8 and found["rmse"] < 0.9
     history = pd.read_csv(tmp_path / "history.csv")
     assert history["validation_loss"].min() < 0.7 * history["validation_loss"].iloc[0]
@@ -175,6 +176,21 @@ def test_what_started_from_learned_weights_ends_half_way_to_the_best(
     assert (kept["weights"], kept["loss"]) == ("half-way to last", 0.9)
     for name, tensor in begun.model.named_parameters():
         torch.testing.assert_close(tensor, (first[name] + last[name]) / 2)
+
+
+def test_a_batch_has_the_clean_clip_and_others_that_change():
+    group, rng = np.arange(10, 19), np.random.default_rng(0)
+    drawn = [batches.some_versions(group, 5, rng) for _ in range(60)]
+    assert all(len(set(rows)) == 5 and rows[0] == 10 for rows in drawn)
+    assert set(np.concatenate(drawn)) == set(group)
+    assert batches.some_versions(group[:3], 5, rng).tolist() == [10, 11, 12]
+
+
+def test_a_large_validation_part_is_thinned_by_whole_sources(clips):
+    everything = batches.some_rows(clips, "validation", 99)
+    assert everything.tolist() == np.flatnonzero(clips.table["part"] == "validation").tolist()
+    some = batches.some_rows(clips, "validation", 7)  # of 12 clips, 3 a source
+    assert clips.table.loc[some, "source"].value_counts().tolist() == [3, 3]
 
 
 def test_a_floor_is_the_same_under_all_versions_of_a_source():

@@ -200,7 +200,7 @@ _TABLE = (
     Parameter("REAL_SCORE", "", *_COLUMN,
               "column of that table that holds the scores; nothing: found by name", scope="stage"),
     Parameter("N_SOURCES", 60, *_integer(50, 1_000_000),
-              "clean sources of the field predictor, each with four damaged versions", "clips"),
+              "clean sources of the field predictor, each with damaged versions", "clips"),
     Parameter("FIELD_EPOCHS", 2, *_integer(1, 1000),
               "passes over the training part of the field predictor"),
     Parameter("FIELD_START", "nothing", *_one_of("nothing", "shipped"),

@@ -29,6 +29,20 @@ def groups_of(clips, part):
     return [rows.index.to_numpy() for _, rows in table.groupby("source")]
 
 
+def some_rows(clips, part, at_most):
+    """Rows of one part, of every source or, were those more than `at_most`, of every n-th."""
+    groups = groups_of(clips, part)
+    n = max(1, -(-sum(map(len, groups)) // at_most))
+    return np.concatenate([np.empty(0, dtype=int), *groups[::n]])
+
+
+def some_versions(group, count, rng):
+    """The clean clip of a source, which comes first, and others drawn, `count` rows in all."""
+    if len(group) <= count:
+        return group
+    return np.append(group[0], rng.choice(group[1:], count - 1, replace=False))
+
+
 def labels_of(clips, rows, settings):
     """Classes, scores and weights in the loss of some rows, each (b,)."""
     table = clips.table.iloc[rows]

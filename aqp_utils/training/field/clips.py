@@ -24,7 +24,7 @@ from aqp_utils.runs.shards import Shard, make_shards
 from aqp_utils.training.field.recipe import PARTS, make_source
 from aqp_utils.training.field.sources import shares
 
-SOURCES_PER_SHARD = 10
+SOURCES_PER_SHARD = 60  # some 500 clips, minutes of one core: what a stop costs at most
 HELD_OUT_SHARE = 0.1  # of the speakers, for validation and for the test, each
 
 
@@ -50,6 +50,19 @@ class FieldClips:
     features: np.ndarray
     table: pd.DataFrame
     left_out: int
+
+
+def _audio(shards, kept):
+    """The clips that are `kept` of each shard, int16 (n, samples): gigabytes, so never twice."""
+    audio, filled = None, 0
+    for path, mask in zip(shards, kept, strict=True):
+        with np.load(path) as shard:
+            clips = shard["audio"][mask]
+        if audio is None:
+            audio = np.empty((sum(map(np.sum, kept)), clips.shape[1]), dtype=np.int16)
+        audio[filled : filled + len(clips)] = clips
+        filled += len(clips)
+    return audio
 
 
 _FAMILY = {damage.name: damage.family for damage in ALL_DAMAGES}
@@ -83,7 +96,7 @@ def make_clips(folder, n_sources, duration_s, seed, processes):
     ----------
     folder : Path
     n_sources : int
-        Each gives `recipe.VERSIONS` clips.
+        What each gives: see `recipe.make_source`.
     duration_s : float
     seed : int
     processes : int
@@ -116,15 +129,15 @@ def load_clips(shards, seed):
     -------
     FieldClips
     """
-    audio, features, tables = [], [], []
+    features, tables = [], []
     for path in shards:
         with np.load(path) as shard:
-            audio.append(shard["audio"])
             features.append(shard["features"])
             tables.append(pd.DataFrame(json.loads(str(shard["table"]))))
     table = pd.concat(tables, ignore_index=True)
     labelled = table["p862_2"].notna().to_numpy()
     table = table[labelled].reset_index(drop=True)
+    audio = _audio(shards, [one["p862_2"].notna().to_numpy() for one in tables])
     table["score"] = to_scale(table["p862_2"])
     table["quality"] = class_of_score(table["score"])
     table["kind"] = [kind_of(json.loads(history)) for history in table["history"]]
@@ -132,7 +145,7 @@ def load_clips(shards, seed):
     if sizes.min() < FEWEST_CLIPS:  # a few sources: too little would be held out to measure on
         table["part"] = split_by_speaker(table, seed)
     return FieldClips(
-        audio=np.concatenate(audio)[labelled],
+        audio=audio,
         features=np.concatenate(features)[labelled],
         table=table,
         left_out=int(np.sum(~labelled)),

@@ -8,13 +8,14 @@ import numpy as np
 from aqp_utils.core.audio import level_of_training
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.data.labels import measured_pesq
-from aqp_utils.degradations.catalogue import damaged
+from aqp_utils.degradations.catalogue import damaged, draw_damages, draw_hard
 from aqp_utils.features.psychoacoustics import psychoacoustic_features
 from aqp_utils.training.field.sources import draw_source
 
 PARTS = ("train", "validation", "test")
 TENTHS = (0, 0, 0, 0, 0, 0, 0, 0, 1, 2)  # of the speakers, by part
 VERSIONS = 5  # version 0 is the clean source, 1 to 4 are damaged
+HARD_VERSIONS = 4  # more of those that are learned from, with what a predictor mistook most
 UNTOUCHED = 4.644  # P.862.2 of a clip against itself; measuring it again and again takes long
 FEATURE_SET = "psychoacoustic"
 PEAK = 32_000  # of the stored clips; the encoder normalises its input
@@ -34,8 +35,9 @@ def make_source(seed, source, duration_s):
 
     Returns
     -------
-    audio : ndarray of int16, shape (VERSIONS, n)
-    features : ndarray, shape (VERSIONS, 19)
+    audio : ndarray of int16, shape (versions, n)
+        VERSIONS of them, and HARD_VERSIONS more if the source is learned from.
+    features : ndarray, shape (versions, 19)
     rows : list of dict
         What the table of `FieldClips` starts from; p862_2 is NaN where P.862.2 found no
         utterance.
@@ -43,11 +45,14 @@ def make_source(seed, source, duration_s):
     clean, facts = draw_source(duration_s, rng_for(seed, "field", source))
     facts["part"] = part_of(facts["speaker"])
     clips, features, rows = [], [], []
-    for version in range(VERSIONS):
+    learned = facts["part"] == PARTS[0]
+    for version in range(VERSIONS + learned * HARD_VERSIONS):
         heard, history, p862_2 = clean, [], UNTOUCHED
         if version:
-            held_out = facts["part"] != PARTS[0] and version % 2 == 0
-            heard, history = damaged(clean, rng_for(seed, "field", source, version), held_out)
+            held_out = not learned and version % 2 == 0
+            draw = draw_damages if version < VERSIONS else draw_hard
+            rng = rng_for(seed, "field", source, version)
+            heard, history = damaged(clean, rng, draw, held_out)
             p862_2 = _label(clean, heard)
         heard = level_of_training(heard)
         clips.append(np.round(heard * (PEAK / np.max(np.abs(heard)))).astype(np.int16))

@@ -36,16 +36,24 @@ from aqp_utils.model.fusion import fused
 from aqp_utils.model.network import MultiTaskNet
 from aqp_utils.model.prediction import from_logits
 from aqp_utils.runs.code import code_behind
-from aqp_utils.training.field.batches import draw_batch, families_of, groups_of, labels_of
+from aqp_utils.training.field.batches import (
+    draw_batch,
+    families_of,
+    groups_of,
+    labels_of,
+    some_rows,
+    some_versions,
+)
 from aqp_utils.training.field.start import shipped_folder, take_over
 from aqp_utils.training.state import Clock, load_checkpoint, save_checkpoint
 
 CHECKPOINT, BEST, KEPT = "checkpoint.safetensors", "best.safetensors", "kept.json"
 LAST, MEAN, HALFWAY = "last", "mean", "half-way"  # whose weights: of the step, or see `Training`
 RECENT = 1  # power of its number by which a step counts in the mean; 0 would count all alike
-SHUFFLING, CROPPING = 1, 2  # addresses of random streams
+SHUFFLING, CROPPING, CHOOSING = 1, 2, 3  # addresses of random streams
 WEIGHT_DECAY = 0.01
 LOSSES_AT_ONCE = 50  # steps between two looks at what the device computed
+VALIDATED = 1_500  # clips of the validation part, at most: more would take half of the time
 CHUNK = 64  # clips that are embedded or judged at a time
 COMPILED_FROM = 2_000  # steps: compiling, by g++, takes a minute or two and nearly halves a step
 
@@ -56,6 +64,7 @@ class FieldSettings:
 
     epochs: int
     batch_sources: int = 8
+    batch_versions: int = 5  # of each source: the clean one and others, drawn anew each time
     learning_rate: float = 2e-3  # from random weights; half of it keeps what is known already
     warmup: int = 100  # steps
     class_weight: float = 0.3
@@ -202,9 +211,8 @@ def predict(model, clips, known, rows, device):
     return from_logits(*(torch.cat(head) for head in zip(*heads, strict=True)))
 
 
-def measure(model, clips, known, part, settings, device):
-    """Loss, PCC, SRCC, RMSE and accuracy on one part, clip level."""
-    rows = np.flatnonzero(clips.table["part"] == part)
+def measure(model, clips, known, rows, settings, device):
+    """Loss, PCC, SRCC, RMSE and accuracy on some rows, clip level."""
     predicted = predict(model, clips, known, rows, device)
     true = clips.table["score"].to_numpy()[rows]
     quality = clips.table["quality"].to_numpy()[rows]
@@ -257,6 +265,7 @@ class Training:
         self.both = torch.nn.ModuleDict({LAST: self.model, MEAN: self.mean})
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=WEIGHT_DECAY)
         self.groups = groups_of(clips, "train")
+        self.validated = some_rows(clips, "validation", VALIDATED)
         self.per_epoch = max(1, len(self.groups) // settings.batch_sources)
         self.unread = []  # losses of the last steps, still where they were computed
         self.progress = {
@@ -318,7 +327,8 @@ class Training:
         epoch, position = divmod(step, self.per_epoch)
         order = rng_for(settings.seed, "field", epoch, SHUFFLING, 1).permutation(len(self.groups))
         taken = order[position * settings.batch_sources : (position + 1) * settings.batch_sources]
-        groups = [self.groups[i] for i in taken]
+        rng = rng_for(settings.seed, "field", step, CHOOSING, 1)
+        groups = [some_versions(self.groups[i], settings.batch_versions, rng) for i in taken]
         rng = rng_for(settings.seed, "field", step, CROPPING, 1)
         batch = draw_batch(self.clips, self.known, groups, rng, settings)
         audio, known, hidden, *labels = (tensor.to(self.device) for tensor in batch)
@@ -389,9 +399,10 @@ class Training:
         self.keep_if_best(self.mean.module, of_mean, MEAN)
 
     def measured(self, model):
-        """What `measure` says of the validation part."""
+        """What `measure` says of the validation part, or of `VALIDATED` clips of it."""
         model = for_prediction(model, self.settings.hidden)
-        return measure(model, self.clips, self.known, "validation", self.settings, self.device)
+        rows = self.validated
+        return measure(model, self.clips, self.known, rows, self.settings, self.device)
 
     def keep_if_best(self, model, found, kind):
         """Keep the weights of `model` if what was `found` with them is the best so far."""
