@@ -4,6 +4,7 @@ import pytest
 from aqp_utils.core.audio import write_wav
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.data import extraction, in_shards
+from aqp_utils.data.embedding import embeddings_of
 from aqp_utils.data.extraction import extract_one
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.sets import FEATURE_SETS
@@ -49,7 +50,7 @@ def test_without_files_there_is_nothing_to_describe():
 
 def test_embedding_is_the_chosen_layer(files, tmp_path):
     encoder = load_encoder("random", layer=2, verbose=False)
-    embedding, layers = extraction.embeddings_of(files, encoder, tmp_path)
+    embedding, layers = embeddings_of(files, encoder, tmp_path)
     assert embedding.shape == (3, 768)
     assert layers.shape == (3, encoder.n_layers + 1, 768)
     assert np.array_equal(embedding, layers[:, 2])

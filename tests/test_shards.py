@@ -19,7 +19,9 @@ from aqp_utils.commands import predict as command
 from aqp_utils.commands import predict_shards
 from aqp_utils.core.files import sha256, write_npz
 from aqp_utils.data import clips, in_shards
+from aqp_utils.data.embedding import embeddings_of
 from aqp_utils.data.extraction import features_of
+from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.runs import shards
 from aqp_utils.runs.shards import Shard, is_whole, make_shards, part_of
 
@@ -142,14 +144,16 @@ def free_port():
 
 
 def study_of(folder, checkpoints):
-    """Clean and degraded clips and their features, in shards of three; what all of it hashes to."""
+    """Clips, features and embedding, in shards of three: what all else hashes to, and the last."""
     clean = clips.make_clean(folder / "01_clean", 5, "tones", 1.0, 0, checkpoints)
     plan = clips.plan_degraded(clean, ["noise", "clip"], (1, 3))
     made = clips.make_degraded(folder / "02_degraded", plan, "pseudo_pesq", 0, True, checkpoints)
     files = [folder / "02_degraded" / file for file in made["file"]]
     features = features_of(files, "classic", checkpoints)
+    _, layers = embeddings_of(files, load_encoder(verbose=False), checkpoints)
     tables = [table.to_csv(index=False) for table in (clean, made)]
-    return [*tables, *hashes(sorted(folder.rglob("*.wav"))), features.tobytes()]
+    waves = hashes(sorted(folder.rglob("*.wav")))
+    return [*tables, *waves, features.tobytes()], layers
 
 
 def test_the_study_is_the_same_on_one_core_on_two_and_on_a_cluster(start, tmp_path, monkeypatch):
@@ -162,9 +166,12 @@ def test_the_study_is_the_same_on_one_core_on_two_and_on_a_cluster(start, tmp_pa
         monkeypatch.setattr(in_shards.os, "cpu_count", lambda n=cores: n)
         monkeypatch.setenv("AQP_DASK", address)
         found.append(study_of(tmp_path / name, tmp_path / name / "checkpoints"))
-    assert found[0] == found[1] == found[2] and len(found[0]) == 18
+    (first, layers), *others = found
+    assert all(other == first for other, _ in others) and len(first) == 18
+    for _, other in others:  # a worker has one thread, which changes the last bits
+        np.testing.assert_allclose(other, layers, rtol=1e-4, atol=1e-4)
     names = sorted(path.name for path in (tmp_path / "1" / "checkpoints").glob("*.npz"))
-    assert len(names) == 2 + 4 + 4
+    assert len(names) == 2 + 4 + 4 + 4
 
 
 def test_a_cluster_makes_the_same_files_whatever_is_killed(start, tmp_path):

@@ -1,4 +1,4 @@
-"""Features and embeddings of a folder of clips: progress, and resumed where a run was cut off."""
+"""The 19 features of a folder of clips: in shards, and resumed where a run was cut off."""
 
 from functools import cache
 from pathlib import Path
@@ -10,9 +10,6 @@ from aqp_utils.core.audio import read_clip
 from aqp_utils.core.files import sha256, write_npz
 from aqp_utils.data.in_shards import in_shards
 from aqp_utils.features.sets import lookup
-from aqp_utils.runs.checkpoint import map_chunks
-
-_CHUNK = 40  # clips per checkpoint
 
 
 def features_of(files, feature_set, checkpoints, label=None):
@@ -45,25 +42,6 @@ def _shard(path, files, feature_set):
 def _values(path):
     with np.load(path) as shard:
         return shard["values"]
-
-
-def embeddings_of(files, encoder, checkpoints, batch_size=8, label="embeddings"):
-    """Embedding of each file at the encoder's layer, and the mean of every layer.
-
-    Returns
-    -------
-    embedding : ndarray of float32, shape (n, 768)
-    layers : ndarray of float32, shape (n, n_layers + 1, 768)
-    """
-    about = f"{encoder.weights_sha256} {encoder.layer} {encoder.pooling} {batch_size}"
-
-    def compute(indices):
-        embedding, layers = encoder.embed_both([read_clip(files[i]) for i in indices], batch_size)
-        return np.concatenate([embedding[:, None], layers], axis=1)
-
-    keys = [f"{sha256(file)} {about}" for file in files]
-    rows = map_chunks(checkpoints, keys, compute, chunk=_CHUNK, label=label)
-    return rows[:, 0], rows[:, 1:]
 
 
 def extract_one(path, feature_set):

@@ -48,7 +48,7 @@ def shards_of(task, items, keys, arguments, folder, label):
     return shards
 
 
-def in_shards(task, items, keys, arguments, folder, label, read):
+def in_shards(task, items, keys, arguments, folder, label, read, processes=None):
     """Compute results for some items and read them back, one shard in memory at a time.
 
     Parameters
@@ -65,6 +65,8 @@ def in_shards(task, items, keys, arguments, folder, label, read):
         As in `shards_of`, and for the bar.
     read : callable
         The path of a shard -> what is kept of it.
+    processes : int, optional
+        On this machine; 1: this one, with all its threads. Default: one per core, of one thread.
 
     Returns
     -------
@@ -81,6 +83,7 @@ def in_shards(task, items, keys, arguments, folder, label, read):
     with TemporaryDirectory() as passing:
         shards = shards_of(task, items, keys, arguments, folder or passing, label)
         address = os.environ.get("AQP_DASK") if folder else None  # others do not see `passing`
-        processes = min(os.cpu_count(), len(shards))
-        paths = make_shards(task, shards, processes, address, label)
+        threads = None if processes == 1 else 1
+        processes = processes or min(os.cpu_count(), len(shards))
+        paths = make_shards(task, shards, processes, address, label, threads)
         return [read(path) for path in paths]

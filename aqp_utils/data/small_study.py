@@ -5,7 +5,8 @@ from pathlib import Path
 
 from aqp_utils.core.scale import SEVERITY_CLASS
 from aqp_utils.data.clips import make_clean, make_degraded, plan_degraded
-from aqp_utils.data.extraction import embeddings_of, features_of
+from aqp_utils.data.embedding import embeddings_of
+from aqp_utils.data.extraction import features_of
 from aqp_utils.degradations.degrade import KINDS
 
 SEVERITIES = tuple(SEVERITY_CLASS)

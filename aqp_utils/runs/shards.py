@@ -60,7 +60,7 @@ def part_of(shards, part, of):
     return shards[part::of]
 
 
-def make_shards(task, shards, processes=1, address=None, label="shards"):
+def make_shards(task, shards, processes=1, address=None, label="shards", threads=1):
     """Make the shards that are not there yet, and those that do not hold.
 
     Parameters
@@ -69,11 +69,13 @@ def make_shards(task, shards, processes=1, address=None, label="shards"):
         ``task(path, *arguments)``, a function of a module of this package.
     shards : list of Shard
     processes : int
-        On this machine, with one thread each; 1: in this process.
+        On this machine; 1: in this process.
     address : str, optional
         Of a Dask scheduler; its workers compute instead, with the same version of this package.
     label : str
         What is made, for the bar.
+    threads : int or None
+        Of a process on this machine; None: as many as it likes. Workers have one each.
 
     Returns
     -------
@@ -92,7 +94,7 @@ def make_shards(task, shards, processes=1, address=None, label="shards"):
     with tqdm(total=len(left), desc=label, unit="shard", mininterval=2) as progress:
         while left:
             try:
-                for _ in _computed(task, left, processes, address):
+                for _ in _computed(task, left, processes, address, threads):
                     progress.update()
             except LostWorkersError as lost:
                 before = len(left)
@@ -116,10 +118,10 @@ def make_shards(task, shards, processes=1, address=None, label="shards"):
     return [shard.path for shard in shards]
 
 
-def _computed(task, shards, processes, address):
+def _computed(task, shards, processes, address, threads):
     """Paths, one after the other, as they are made."""
-    version = _version(task.__module__)
-    jobs = [(task, str(shard.path), shard.arguments, version) for shard in shards]
+    version, threads = _version(task.__module__), 1 if address else threads
+    jobs = [(task, str(shard.path), shard.arguments, version, threads) for shard in shards]
     return _on_cluster(jobs, address) if address else _here(jobs, processes)
 
 
@@ -166,13 +168,13 @@ def _version(module):
     return code_behind(module.removeprefix(name)) if module.startswith(name) else None
 
 
-def _make(task, path, arguments, version):
+def _make(task, path, arguments, version, threads):
     """Run in a worker: make one file, if nobody has made it meanwhile, and check it."""
     if _version(task.__module__) != version:
         raise RuntimeError("this worker has another version of aqp_utils: install the same.")
     if not is_whole(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with threadpool_limits(1):
+        with threadpool_limits(threads):
             task(Path(path), *arguments)
         if not is_whole(path):
             raise RuntimeError(f"{path}: what was written cannot be read again.")

@@ -41,7 +41,7 @@ class Stage:
     folder : Path
         Where this stage writes; its earlier contents are gone, checkpoints excepted.
     checkpoints : Path
-        Folder for `checkpoint.map_chunks`; survives a killed run, gone after `finish`.
+        Folder for what long work has finished; survives a killed run, gone after `finish`.
     source : Path or None
         Folder of the stage before.
     upstream : dict or None
