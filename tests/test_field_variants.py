@@ -36,7 +36,7 @@ def clips():
 
 @pytest.fixture(scope="module")
 def known(clips):
-    more = np.random.default_rng(1).normal(size=(N, 8))
+    more = np.random.default_rng(1).normal(size=(N, 768))
     return np.concatenate([clips.features, more], axis=1).astype(np.float32)
 
 
@@ -98,6 +98,49 @@ def test_triplets_cost_nothing_where_neighbours_in_score_are_neighbours(clips, k
     in_order = recipe.loss_in_groups(inputs, None, scores, [3])
     turned = recipe.loss_in_groups(inputs[[0, 2, 1]], None, scores, [3])
     assert float(in_order) == 0 and float(turned) > 0.2
+
+
+def test_a_moment_that_is_clean_has_no_disturbance(clips, known, tmp_path):
+    recipe = begun(VARIANTS["disturbance of moments as target"], clips, known, tmp_path)
+    audio = torch.from_numpy(clips.audio[:2].astype(np.float32))
+    audio[1] = audio[0]
+    audio[1, 8_000:] += 3_000 * torch.randn(8_000, generator=torch.Generator().manual_seed(0))
+    picture = recipe.model.spectrogram.log_mel(audio)
+    apart = (picture[1] - picture[0]).abs().mean(dim=(0, 1))
+    middle = len(apart) // 2
+    assert apart[: middle - 4].max() < 0.2 < apart[middle + 4 :].mean()
+    head = recipe.model.disturbance
+    torch.nn.init.zeros_(head.weight)
+    labels = torch.zeros(2, dtype=int), torch.tensor([4.5, 3.0]), torch.ones(2)
+    costs = []
+    for said in (0.0, 1.0):
+        torch.nn.init.constant_(head.bias, said)
+        inputs = recipe.model.inputs(audio, torch.from_numpy(known[:2]), None)
+        costs.append(recipe.loss(inputs, labels, [np.arange(2)]).item())
+    assert costs[0] < costs[1]  # three quarters of the moments are clean
+
+
+def test_what_was_pretrained_learns_more_slowly(clips, known, tmp_path):
+    recipe = begun(VARIANTS["Wav2Vec2 tuned"], clips, known, tmp_path)
+    before = {name: one.detach().clone() for name, one in recipe.model.named_parameters()}
+    recipe.learn(1.0)
+    fast, slow = recipe.optimizer.param_groups
+    moved = {
+        name: float((one.detach() - before[name]).abs().max())
+        for name, one in recipe.model.named_parameters()
+    }
+    listening = [value for name, value in moved.items() if name.startswith("encoder.")]
+    others = [value for name, value in moved.items() if name.startswith("network.body.0.weight")]
+    assert 0 < max(listening) < 0.2 * max(others)
+    assert slow["lr"] == pytest.approx(variants.SLOW * fast["lr"])
+
+
+def test_a_pupil_is_told_half_of_what_the_teacher_says(clips, known, tmp_path):
+    pupil = begun(VARIANTS["taught by the one that ships"], clips, known, tmp_path)
+    told, label = pupil.clips.table["score"], clips.table["score"]
+    said = 2 * told - label
+    assert said.between(*SCALE).all() and said.nunique() > 3
+    assert clips.table["score"].tolist() == [4.5, 3.0, 1.5] * (N // 3)
 
 
 def test_recipes_are_compared_on_the_same_clips_and_kept(

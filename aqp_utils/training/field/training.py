@@ -333,7 +333,7 @@ class Training:
         batch = draw_batch(self.clips, self.known, groups, rng, settings)
         audio, known, hidden, *labels = (tensor.to(self.device) for tensor in batch)
         for group in self.optimizer.param_groups:
-            group["lr"] = factor * settings.highest_rate
+            group["lr"] = factor * settings.highest_rate * group.get("share", 1.0)
         self.model.train()
         torch.manual_seed(settings.seed * 1_000_003 + step)
         inputs = self.model.inputs(audio, known, hidden)

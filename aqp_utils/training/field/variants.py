@@ -4,21 +4,35 @@ What each part of a recipe is worth shows when it is left out or exchanged and a
 sources, batches, steps. `scripts/compare_recipes.py` trains them and says what each reaches.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from aqp_utils.core.scale import CLASSES, SCALE
+from aqp_utils.encoders.log_mel import WIDTH
 from aqp_utils.encoders.spectrogram import SpectrogramEncoder
+from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.psychoacoustics import FEATURES
-from aqp_utils.training.field.training import FieldNet, Training
+from aqp_utils.predict import shipped
+from aqp_utils.training.field.start import take_over
+from aqp_utils.training.field.training import (
+    WEIGHT_DECAY,
+    FieldNet,
+    FieldSettings,
+    Training,
+    for_prediction,
+    predict,
+)
 
 BINS = 15  # of a distribution of scores: a quarter of a point each
 MARGIN = 1.0  # of triplets, for clips that are the whole scale apart
 FACTS = ("rt60_s", "drr_db", "floor_db", "crest_db", "ratio")  # of a recording, before damage
 FACT_WEIGHT = 0.1
+DISTURBANCE_WEIGHT = 0.3
+SLOW = 0.05  # of the learning rate, for what was pretrained
+N_FEATURES = len(FEATURES)
 WIDER = (48, 96, 192, 384)
 OTHER_SEED = 1_000_000  # shows what is chance: of weights, batches, crops and dropout
 
@@ -130,6 +144,107 @@ class Facts(ToTheEnd):
         return super().loss(inputs, labels, groups) + FACT_WEIGHT * costs
 
 
+class _Watched(SpectrogramEncoder):
+    """Remembers the pictures and the frames of the batch it saw last."""
+
+    def __init__(self, seed):
+        super().__init__(seed)
+        self.frame.register_forward_hook(self._remember)
+
+    def _remember(self, layer, given, frames):
+        self.frames = frames
+
+    def log_mel(self, audio):
+        self.picture = super().log_mel(audio)
+        return self.picture
+
+    def seen(self):
+        """Picture and frames of the last batch, then forgotten: a graph cannot be copied."""
+        last = self.picture, torch.relu(self.frames.float())
+        self.picture = self.frames = None
+        return last
+
+
+class Disturbance(ToTheEnd):
+    """Beside the score, say of each moment how far its spectrum is from that of the clean clip.
+
+    P.862 adds up such a disturbance over frames; here both spectrograms of the encoder stand for
+    its ear.
+    """
+
+    def new_model(self, mean, scale):
+        """A `FieldNet` with a head on frames."""
+        net = super().new_model(mean, scale)
+        net.spectrogram = _Watched(self.settings.seed)
+        net.disturbance = torch.nn.Linear(WIDTH, 1)
+        return net
+
+    def loss(self, inputs, labels, groups):
+        """As ever, plus the absolute error of the disturbance, in log10 of mel power."""
+        picture, frames = self.model.spectrogram.seen()
+        parts = picture.split([len(group) for group in groups])
+        apart = torch.cat([(part - part[:1]).abs().mean(dim=(1, 2)) for part in parts])
+        wanted = F.adaptive_avg_pool1d(apart, frames.shape[1])
+        errors = (self.model.disturbance(frames).squeeze(2) - wanted).abs()
+        return super().loss(inputs, labels, groups) + DISTURBANCE_WEIGHT * errors.mean()
+
+
+class Taught(ToTheEnd):
+    """Half of each label is what the predictor that ships says: distilled, as far as it goes."""
+
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        settings = FieldSettings(epochs=1)
+        teacher = FieldNet(self.model.mean, self.model.scale)
+        take_over(teacher, shipped.FOLDER, settings.hidden)
+        teacher = for_prediction(teacher, settings.hidden)
+        rows = np.flatnonzero(self.clips.table["part"] == "train")
+        said = predict(teacher, self.clips, self.known, rows, self.device).score
+        table = self.clips.table.copy()
+        table.loc[rows, "score"] = (table.loc[rows, "score"] + said) / 2
+        self.clips = replace(self.clips, table=table)
+
+
+class _ListeningNet(FieldNet):
+    """A `FieldNet` with a Wav2Vec2 in it: all layers, weighed, in place of what is known of one."""
+
+    def __init__(self, mean, scale, **named):
+        super().__init__(mean, scale, **named)
+        self.encoder = load_encoder("embedded", device="cpu", verbose=False).model
+        self.mixture = torch.nn.Parameter(torch.zeros(self.encoder.config.num_hidden_layers + 1))
+
+    def inputs(self, audio, known, hidden=None):
+        """As ever; the embedding is that of the audio as it is heard, so it is never hidden."""
+        features = super().inputs(audio, known, hidden)
+        level = audio - audio.mean(dim=1, keepdim=True)
+        level = level / level.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-6)
+        states = torch.stack([one.mean(dim=1) for one in self.encoder(level).hidden_states])
+        mixed = torch.einsum("l,lbh->bh", self.mixture.softmax(dim=0), states)
+        end = N_FEATURES + mixed.shape[1]
+        mixed = F.layer_norm(mixed, mixed.shape[1:])
+        return torch.cat([features[:, :N_FEATURES], mixed, features[:, end:]], dim=1)
+
+
+class Layers(ToTheEnd):
+    """The frozen Wav2Vec2 with all of its layers, weighed: which of them is heard is learned."""
+
+    def new_model(self, mean, scale):
+        """A `FieldNet` with an encoder of its own."""
+        return _ListeningNet(mean, scale, dropout=self.settings.dropout, seed=self.settings.seed)
+
+
+class Tuned(Layers):
+    """Wav2Vec2 learns with the rest, at a fraction of its rate."""
+
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        slow = list(self.model.encoder.requires_grad_(True).parameters())
+        others = set(self.model.parameters()) - set(slow)
+        fast = [one for one in self.model.parameters() if one in others]
+        groups = [{"params": fast}, {"params": slow, "share": SLOW}]
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
+
+
 class Wider(ToTheEnd):
     """Half as many channels again in every convolution: twice the work."""
 
@@ -196,7 +311,6 @@ class Variant:
     longer: int = 1
 
 
-N_FEATURES = len(FEATURES)
 VARIANTS = {
     "as it is": Variant(),
     "as it is, other random numbers": Variant(settings={"seed": OTHER_SEED}),
@@ -204,6 +318,7 @@ VARIANTS = {
     "triplets instead of differences": Variant(Triplets),
     "without naming families": Variant(settings={"family_weight": 0.0}),
     "recording conditions as targets": Variant(Facts),
+    "disturbance of moments as target": Variant(Disturbance),
     "squared error": Variant(SquaredError),
     "distribution over the scale": Variant(Distribution),
     "never retold": Variant(settings={"retold": 0.0}),
@@ -212,6 +327,9 @@ VARIANTS = {
     "without the 19 features": Variant(known=_without(0, N_FEATURES)),
     "without the 768": Variant(known=_without(N_FEATURES, None)),
     "without both": Variant(known=_without(0, None)),
+    "all layers of Wav2Vec2": Variant(Layers),
+    "Wav2Vec2 tuned": Variant(Tuned),
+    "taught by the one that ships": Variant(Taught),
     "without the spectrogram": Variant(Deaf, settings={"retold": 0.0, "hidden": 0.0}),
     "wider convolutions": Variant(Wider),
     "twice as long": Variant(longer=2),
