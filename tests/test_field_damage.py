@@ -268,6 +268,11 @@ def test_what_was_mistaken_is_drawn_more_often():
     assert shares == pytest.approx(expected / expected.sum(), abs=0.1)
 
 
+def test_the_hardness_of_all_that_is_learned_is_known():
+    assert set(hardness()) == {one.name for one in ALL_DAMAGES} - set(HELD_OUT)
+    assert all(len(errors) == 4 and min(errors) > 0 for errors in hardness().values())
+
+
 def test_hard_damages_of_held_out_mechanisms_are_held_out():
     names = {draw_hard(rng(seed), held_out=True)[0][0] for seed in range(300)}
     families = {DAMAGES[name].family for name in HELD_OUT if name in DAMAGES}
