@@ -66,7 +66,8 @@ def put_in_cache(hub, name="facebook/wav2vec2-base", **settings):
 @pytest.mark.parametrize("model_type", CLASSES)
 def test_every_class_and_norm_embeds_what_the_model_computes(tmp_path, model_type, norm):
     encoder = load_tiny(save_tiny(tmp_path, model_type, norm))
-    embedding, layers = encoder.embed_both(CLIPS, batch_size=2)
+    layers = encoder.embed_layers(CLIPS, batch_size=2)
+    embedding = encoder.embed(CLIPS, batch_size=2)
     assert embedding.shape == (4, 32) and layers.shape == (4, 3, 32)
     _, model_class = CLASSES[model_type]
     model = model_class.from_pretrained(tmp_path).eval()
@@ -82,7 +83,7 @@ def test_every_class_and_norm_embeds_what_the_model_computes(tmp_path, model_typ
 def test_pooling_and_layer_choose_what_is_embedded(tmp_path):
     folder = save_tiny(tmp_path)
     top = load_tiny(folder, layer=-1, pooling="mean+std")
-    embedding, layers = top.embed_both(CLIPS)
+    embedding, layers = top.embed(CLIPS), top.embed_layers(CLIPS)
     assert embedding.shape == (4, 64) and layers.shape == (4, 3, 64)
     np.testing.assert_array_equal(embedding, layers[:, 2])
     mean = load_tiny(folder, layer=-1).embed(CLIPS)

@@ -273,12 +273,6 @@ def test_the_hardness_of_all_that_is_learned_is_known():
     assert all(len(errors) == 4 and min(errors) > 0 for errors in hardness().values())
 
 
-def test_hard_damages_of_held_out_mechanisms_are_held_out():
-    names = {draw_hard(rng(seed), held_out=True)[0][0] for seed in range(300)}
-    families = {DAMAGES[name].family for name in HELD_OUT if name in DAMAGES}
-    assert all(name in HELD_OUT for name in names if DAMAGES[name].family in families)
-
-
 def test_damaged_tells_its_history():
     for seed in range(10):
         result, history = damaged(SPEECH[0], rng(seed))

@@ -33,7 +33,7 @@ def embeddings_of(files, encoder, checkpoints, batch_size=8, label="embeddings")
     -------
     embedding : ndarray of float32, shape (n, 768)
     layers : ndarray of float32, shape (n, n_layers + 1, 768)
-        The last bits depend on the number of threads (relative error below 1e-5).
+        The last bits depend on the number of threads.
     """
     what = (encoder.name, encoder.layer, encoder.pooling, encoder.weights_sha256)
     _ENCODERS.clear()

@@ -73,7 +73,6 @@ N_DAMAGES = {1: 0.70, 2: 0.25, 3: 0.05}  # how many at once, and how often
 # Half of the draws are even in the score, half in the physical parameter. A bit rate or a cutoff is
 # mostly chosen where little is lost, and so most of what was processed still sounds good.
 ON_ITS_OWN_AXIS = 0.5
-UNKNOWN = (1.0,) * 4  # hardness of what was never measured: all quarters alike
 MILDER = {1: 1.0, 2: 0.8, 3: 0.65}  # highest intensity, or strength, drawn with so many at once
 
 
@@ -87,7 +86,7 @@ def curves():
 def hardness():
     """Name -> mean squared error of a predictor in each quarter of the intensity.
 
-    Measured by scripts/measure_hardness.py on training clips.
+    Of all damages but those held out; see scripts/measure_hardness.py.
     """
     return json.loads((ASSETS / "hardness.json").read_text("utf-8"))["errors"]
 
@@ -322,7 +321,7 @@ def draw_damages(rng, held_out=False):
     return drawn
 
 
-def draw_hard(rng, held_out=False):
+def draw_hard(rng):
     """Draw one damage, the more often the further a predictor was off there.
 
     The chance of a kind and a quarter of its intensity is that of the kind in `draw_damages` times
@@ -330,22 +329,28 @@ def draw_hard(rng, held_out=False):
     (hard examples: Shrivastava et al. 2016, Training region-based object detectors with online hard
     example mining, CVPR).
 
-    Parameters and result as for `draw_damages`.
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    list of (str, float)
+        One name in `DAMAGES`, none of `HELD_OUT`, and its intensity.
     """
-    errors, total = hardness(), sum(FAMILIES.values())
     kinds, chances = [], []
     for family, weight in FAMILIES.items():
-        kept = _kinds(family, held_out)
-        share = weight / total / sum(one.weight for one in kept)
+        kept = _kinds(family, held_out=False)
+        share = weight / sum(one.weight for one in kept)
         kinds += kept
-        chances += [share * one.weight * np.array(errors.get(one.name, UNKNOWN)) for one in kept]
+        chances += [share * one.weight * np.array(hardness()[one.name]) for one in kept]
     chances = np.array(chances)
     drawn = rng.choice(chances.size, p=(chances / chances.sum()).ravel())
     kind, quarter = divmod(drawn, chances.shape[1])
     return [(kinds[kind].name, float((quarter + rng.random()) / chances.shape[1]))]
 
 
-def damaged(audio, rng, draw=draw_damages, held_out=False):
+def damaged(audio, rng, draw=draw_damages):
     """Damage a clip at random.
 
     Parameters
@@ -354,9 +359,7 @@ def damaged(audio, rng, draw=draw_damages, held_out=False):
         As in `FieldDamage.apply`.
     rng : numpy.random.Generator
     draw : callable
-        `draw_damages` or `draw_hard`.
-    held_out : bool
-        As in `draw_damages`.
+        rng -> damages and intensities, as `draw_damages` and `draw_hard`.
 
     Returns
     -------
@@ -374,7 +377,7 @@ def damaged(audio, rng, draw=draw_damages, held_out=False):
     _check(np.asarray(audio, dtype=np.float64), 0.0, "damaged")
     for _ in range(ATTEMPTS):
         result, history = audio, []
-        for name, intensity in draw(rng, held_out):
+        for name, intensity in draw(rng):
             result, facts = DAMAGES[name].apply(result, intensity, rng)
             history.append({"name": name, "intensity": intensity, **facts})
             if not _usable(result):  # nothing for the next damage to work on

@@ -116,11 +116,6 @@ class Encoder:
         """
         return self.embed_layers(clips, batch_size)[:, self.layer]
 
-    def embed_both(self, clips, batch_size=8):
-        """`embed` and `embed_layers` from one pass: ``(embedding, layers)``."""
-        layers = self.embed_layers(clips, batch_size)
-        return layers[:, self.layer], layers
-
     def embed_layers(self, clips, batch_size=8):
         """Pooled hidden states of every layer.
 

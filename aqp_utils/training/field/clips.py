@@ -24,7 +24,7 @@ from aqp_utils.runs.shards import Shard, make_shards
 from aqp_utils.training.field.recipe import PARTS, make_source
 from aqp_utils.training.field.sources import shares
 
-SOURCES_PER_SHARD = 60  # some 500 clips, minutes of one core: what a stop costs at most
+SOURCES_PER_SHARD = 60  # several hundred clips, a minute or two: lost in a stop
 HELD_OUT_SHARE = 0.1  # of the speakers, for validation and for the test, each
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import partial
 
 import numpy as np
 
@@ -50,9 +51,8 @@ def make_source(seed, source, duration_s):
         heard, history, p862_2 = clean, [], UNTOUCHED
         if version:
             held_out = not learned and version % 2 == 0
-            draw = draw_damages if version < VERSIONS else draw_hard
-            rng = rng_for(seed, "field", source, version)
-            heard, history = damaged(clean, rng, draw, held_out)
+            draw = partial(draw_damages, held_out=held_out) if version < VERSIONS else draw_hard
+            heard, history = damaged(clean, rng_for(seed, "field", source, version), draw)
             p862_2 = _label(clean, heard)
         heard = level_of_training(heard)
         clips.append(np.round(heard * (PEAK / np.max(np.abs(heard)))).astype(np.int16))

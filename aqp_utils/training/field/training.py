@@ -53,7 +53,7 @@ RECENT = 1  # power of its number by which a step counts in the mean; 0 would co
 SHUFFLING, CROPPING, CHOOSING = 1, 2, 3  # addresses of random streams
 WEIGHT_DECAY = 0.01
 LOSSES_AT_ONCE = 50  # steps between two looks at what the device computed
-VALIDATED = 1_500  # clips of the validation part, at most: more would take half of the time
+VALIDATED = 1_500  # clips of the validation part, at most: looked at after each epoch
 CHUNK = 64  # clips that are embedded or judged at a time
 COMPILED_FROM = 2_000  # steps: compiling, by g++, takes a minute or two and nearly halves a step
 

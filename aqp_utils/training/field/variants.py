@@ -20,7 +20,6 @@ from aqp_utils.training.field.start import take_over
 from aqp_utils.training.field.training import (
     WEIGHT_DECAY,
     FieldNet,
-    FieldSettings,
     Training,
     for_prediction,
     predict,
@@ -194,10 +193,10 @@ class Taught(ToTheEnd):
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
-        settings = FieldSettings(epochs=1)
+        hidden = self.settings.hidden
         teacher = FieldNet(self.model.mean, self.model.scale)
-        take_over(teacher, shipped.FOLDER, settings.hidden)
-        teacher = for_prediction(teacher, settings.hidden)
+        take_over(teacher, shipped.FOLDER, hidden)
+        teacher = for_prediction(teacher, hidden)
         rows = np.flatnonzero(self.clips.table["part"] == "train")
         said = predict(teacher, self.clips, self.known, rows, self.device).score
         table = self.clips.table.copy()
