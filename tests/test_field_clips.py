@@ -13,7 +13,8 @@ from aqp_utils.training.field import __main__ as command
 from aqp_utils.training.field import clips, recipe, sources
 from aqp_utils.training.field.clips import key_of, kind_of, load_clips, make_clips, split_by_speaker
 from aqp_utils.training.field.recipe import (
-    HARD_VERSIONS,
+    ALL_VERSIONS,
+    FIRST_STRETCHED,
     PARTS,
     VERSIONS,
     make_source,
@@ -46,12 +47,14 @@ def shards(tmp_path_factory):
 
 def test_a_source_is_clean_once_and_damaged_otherwise():
     audio, features, rows = make_source(0, 3, 1.0)
-    versions = VERSIONS + (rows[0]["part"] == "train") * HARD_VERSIONS
+    versions = ALL_VERSIONS if rows[0]["part"] == "train" else VERSIONS
     assert audio.shape == (versions, 16_000) and audio.dtype == np.int16
     assert features.shape == (versions, 19) and np.isfinite(features).all()
     assert [row["version"] for row in rows] == list(range(versions))
     assert rows[0]["p862_2"] == pytest.approx(4.64, abs=0.01) and rows[0]["history"] == "[]"
     assert all(json.loads(row["history"]) for row in rows[1:])
+    stretched = [json.loads(row["history"])[0]["name"] for row in rows[FIRST_STRETCHED:]]
+    assert {DAMAGES[name].family for name in stretched} <= {"tempo"}
     assert len({row["speaker"] for row in rows}) == 1
 
 
@@ -82,7 +85,9 @@ def test_labels_are_measured_and_what_cannot_be_is_counted(shards, monkeypatch, 
     made = pd.concat([pd.DataFrame(json.loads(str(np.load(path)["table"]))) for path in shards])
     sizes = made.groupby("source").agg(part=("part", "first"), size=("part", "size"))
     learned = sizes["part"] == "train"
-    assert (sizes["size"] == VERSIONS + learned * HARD_VERSIONS).all() and 0 < learned.sum() < 12
+    assert (
+        sizes["size"] == np.where(learned, ALL_VERSIONS, VERSIONS)
+    ).all() and 0 < learned.sum() < 12
     assert len(clips.table) + clips.left_out == len(made) == len(clips.audio) + clips.left_out
     heard = np.concatenate([np.load(path)["audio"] for path in shards])
     np.testing.assert_array_equal(clips.audio, heard[made["p862_2"].notna()])

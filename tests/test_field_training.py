@@ -21,12 +21,11 @@ from aqp_utils.training.field import batches, training
 from aqp_utils.training.field.batches import draw_batch, families_of, groups_of
 from aqp_utils.training.field.clips import FieldClips
 from aqp_utils.training.field.export import export
-from aqp_utils.training.field.start import shipped_folder, take_over
+from aqp_utils.training.field.network import FieldNet, for_prediction, shipped_folder, take_over
 from aqp_utils.training.field.training import (
-    FieldNet,
     FieldSettings,
     Training,
-    for_prediction,
+    hearing_loss,
     known_inputs,
     measure,
     pair_loss,
@@ -180,10 +179,14 @@ def test_what_started_from_learned_weights_ends_half_way_to_the_best(
 
 def test_a_batch_has_the_clean_clip_and_others_that_change():
     group, rng = np.arange(10, 19), np.random.default_rng(0)
-    drawn = [batches.some_versions(group, 5, rng) for _ in range(60)]
+    is_stretched = np.arange(19) >= 17
+    drawn = [batches.some_versions(group, is_stretched, 5, rng) for _ in range(60)]
     assert all(len(set(rows)) == 5 and rows[0] == 10 for rows in drawn)
+    assert all(is_stretched[rows[1]] for rows in drawn)
     assert set(np.concatenate(drawn)) == set(group)
-    assert batches.some_versions(group[:3], 5, rng).tolist() == [10, 11, 12]
+    assert batches.some_versions(group[:3], is_stretched, 5, rng).tolist() == [10, 11, 12]
+    none = np.zeros(19, dtype=bool)
+    assert len(set(batches.some_versions(group, none, 5, rng))) == 5
 
 
 def test_a_large_validation_part_is_thinned_by_whole_sources(clips):
@@ -310,6 +313,18 @@ def test_the_exported_predictor_says_what_the_model_said(clips, known, encoder, 
     (folder / "spectrogram.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match="missing"):
         Predictor.load(folder)
+
+
+def test_overhearing_a_rare_damage_costs_as_much_as_imagining_it_everywhere():
+    met = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+    certain = 9.0 * (2 * met - 1)
+    assert hearing_loss(certain, met, [3, 3]) < 1e-3
+    none = hearing_loss(torch.full((6,), -9.0), met, [3, 3])
+    everywhere = hearing_loss(torch.full((6,), 9.0), met, [3, 3])
+    assert none == pytest.approx(everywhere.item(), abs=0.01) and none > 4
+    like_the_clean_one = torch.tensor([0.0, 0.0, 0.0, -5.0, -5.0, -5.0])
+    assert hearing_loss(like_the_clean_one, met, [3, 3]) > hearing_loss(certain / 9, met, [3, 3])
+    assert torch.isfinite(hearing_loss(certain, torch.zeros(6), [3, 3]))
 
 
 def test_what_the_versions_of_a_source_share_costs_no_pair_loss():

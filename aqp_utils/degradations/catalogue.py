@@ -321,7 +321,7 @@ def draw_damages(rng, held_out=False):
     return drawn
 
 
-def draw_hard(rng):
+def draw_hard(rng, families=tuple(FAMILIES)):
     """Draw one damage, the more often the further a predictor was off there.
 
     The chance of a kind and a quarter of its intensity is that of the kind in `draw_damages` times
@@ -332,6 +332,8 @@ def draw_hard(rng):
     Parameters
     ----------
     rng : numpy.random.Generator
+    families : sequence of str
+        Of `FAMILIES`, to draw from.
 
     Returns
     -------
@@ -339,9 +341,9 @@ def draw_hard(rng):
         One name in `DAMAGES`, none of `HELD_OUT`, and its intensity.
     """
     kinds, chances = [], []
-    for family, weight in FAMILIES.items():
+    for family in families:
         kept = _kinds(family, held_out=False)
-        share = weight / sum(one.weight for one in kept)
+        share = FAMILIES[family] / sum(one.weight for one in kept)
         kinds += kept
         chances += [share * one.weight * np.array(hardness()[one.name]) for one in kept]
     chances = np.array(chances)

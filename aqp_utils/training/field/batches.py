@@ -36,11 +36,25 @@ def some_rows(clips, part, at_most):
     return np.concatenate([np.empty(0, dtype=int), *groups[::n]])
 
 
-def some_versions(group, count, rng):
-    """The clean clip of a source, which comes first, and others drawn, `count` rows in all."""
+def some_versions(group, is_stretched, count, rng):
+    """Rows of one source for a batch: the clean clip, one that was stretched, others drawn.
+
+    Parameters
+    ----------
+    group : ndarray of int
+        All rows of the source, the clean clip first.
+    is_stretched : ndarray of bool, shape (clips,)
+        Versions made by time stretchers on purpose.
+    count : int
+        Rows in all.
+    rng : numpy.random.Generator
+    """
     if len(group) <= count:
         return group
-    return np.append(group[0], rng.choice(group[1:], count - 1, replace=False))
+    stretched = group[is_stretched[group]]
+    first = np.append(group[0], rng.permutation(stretched)[:1])
+    others = rng.choice(np.setdiff1d(group, first), count - len(first), replace=False)
+    return np.append(first, others)
 
 
 def labels_of(clips, rows, settings):

@@ -17,6 +17,9 @@ PARTS = ("train", "validation", "test")
 TENTHS = (0, 0, 0, 0, 0, 0, 0, 0, 1, 2)  # of the speakers, by part
 VERSIONS = 5  # version 0 is the clean source, 1 to 4 are damaged
 HARD_VERSIONS = 4  # more of those that are learned from, with what a predictor mistook most
+STRETCHED_VERSIONS = 2  # and more from time stretchers, which nothing but splices gives away
+FIRST_STRETCHED = VERSIONS + HARD_VERSIONS
+ALL_VERSIONS = FIRST_STRETCHED + STRETCHED_VERSIONS  # of a source that is learned from
 UNTOUCHED = 4.644  # P.862.2 of a clip against itself; measuring it again and again takes long
 FEATURE_SET = "psychoacoustic"
 PEAK = 32_000  # of the stored clips; the encoder normalises its input
@@ -37,7 +40,7 @@ def make_source(seed, source, duration_s):
     Returns
     -------
     audio : ndarray of int16, shape (versions, n)
-        VERSIONS of them, and HARD_VERSIONS more if the source is learned from.
+        VERSIONS of them, or ALL_VERSIONS if the source is learned from.
     features : ndarray, shape (versions, 19)
     rows : list of dict
         What the table of `FieldClips` starts from; p862_2 is NaN where P.862.2 found no
@@ -47,12 +50,11 @@ def make_source(seed, source, duration_s):
     facts["part"] = part_of(facts["speaker"])
     clips, features, rows = [], [], []
     learned = facts["part"] == PARTS[0]
-    for version in range(VERSIONS + learned * HARD_VERSIONS):
+    for version in range(ALL_VERSIONS if learned else VERSIONS):
         heard, history, p862_2 = clean, [], UNTOUCHED
         if version:
-            held_out = not learned and version % 2 == 0
-            draw = partial(draw_damages, held_out=held_out) if version < VERSIONS else draw_hard
-            heard, history = damaged(clean, rng_for(seed, "field", source, version), draw)
+            rng = rng_for(seed, "field", source, version)
+            heard, history = damaged(clean, rng, _draw_of(version, learned))
             p862_2 = _label(clean, heard)
         heard = level_of_training(heard)
         clips.append(np.round(heard * (PEAK / np.max(np.abs(heard)))).astype(np.int16))
@@ -62,6 +64,13 @@ def make_source(seed, source, duration_s):
     if all(np.isnan(row["p862_2"]) for row in rows[1:]):  # then there is none in the clean one
         rows[0]["p862_2"] = np.nan
     return np.stack(clips), np.stack(features), rows
+
+
+def _draw_of(version, learned):
+    """What draws the damages of a version from 1 on."""
+    if version < VERSIONS:
+        return partial(draw_damages, held_out=not learned and version % 2 == 0)
+    return draw_hard if version < FIRST_STRETCHED else partial(draw_hard, families=("tempo",))
 
 
 def _label(clean, heard):

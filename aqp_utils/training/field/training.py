@@ -30,10 +30,8 @@ from aqp_utils.core.files import atomic, write_csv, write_json
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.core.scale import CLASSES
 from aqp_utils.degradations.catalogue import FAMILIES
-from aqp_utils.encoders.spectrogram import SpectrogramEncoder
 from aqp_utils.evaluation.metrics import pearson, spearman
 from aqp_utils.model.fusion import fused
-from aqp_utils.model.network import MultiTaskNet
 from aqp_utils.model.prediction import from_logits
 from aqp_utils.runs.code import code_behind
 from aqp_utils.training.field.batches import (
@@ -44,7 +42,13 @@ from aqp_utils.training.field.batches import (
     some_rows,
     some_versions,
 )
-from aqp_utils.training.field.start import shipped_folder, take_over
+from aqp_utils.training.field.network import (
+    FieldNet,
+    for_prediction,
+    shipped_folder,
+    take_over,
+)
+from aqp_utils.training.field.recipe import FIRST_STRETCHED
 from aqp_utils.training.state import Clock, load_checkpoint, save_checkpoint
 
 CHECKPOINT, BEST, KEPT = "checkpoint.safetensors", "best.safetensors", "kept.json"
@@ -64,7 +68,7 @@ class FieldSettings:
 
     epochs: int
     batch_sources: int = 8
-    batch_versions: int = 5  # of each source: the clean one and others, drawn anew each time
+    batch_versions: int = 6  # of each source: clean, stretched and others, drawn anew each time
     learning_rate: float = 2e-3  # from random weights; half of it keeps what is known already
     warmup: int = 100  # steps
     class_weight: float = 0.3
@@ -80,6 +84,7 @@ class FieldSettings:
     patience: int = 12  # epochs without a better validation loss; late ones, at low rates, are best
     pair_weight: float = 0.5  # of differences between the versions of one source
     family_weight: float = 0.3  # of naming the families of the damages that a clip met
+    stretched_weight: float = 1.0  # of hearing whether a clip went through a time stretcher
     start: str = ""  # version of the shipped predictor whose weights are the first; "": random
     seed: int = 0
 
@@ -99,58 +104,6 @@ class FieldSettings:
         """Short name of a training with these settings by this code."""
         about = json.dumps(asdict(self), sort_keys=True) + code_behind("training.field.training")
         return hashlib.sha256(about.encode()).hexdigest()[:12]
-
-
-class FieldNet(torch.nn.Module):
-    """Spectrogram encoder and network in one.
-
-    Parameters
-    ----------
-    mean, scale : array_like, shape (n_known,)
-        Of the inputs that are known beforehand: features first, then the frozen embedding.
-    hidden : sequence of int
-        As in `MultiTaskNet`.
-    dropout : float
-        As in `MultiTaskNet`.
-    seed : int
-    """
-
-    def __init__(self, mean, scale, hidden=(512, 256), dropout=0.3, seed=0):
-        super().__init__()
-        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
-        self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
-        self.spectrogram = SpectrogramEncoder(seed)
-        n_inputs = len(self.mean) + self.spectrogram.size
-        self.network = MultiTaskNet(n_inputs, hidden, dropout, len(CLASSES), seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.families = torch.nn.Linear(n_inputs, len(FAMILIES))  # in training only
-
-    def forward(self, audio, known, hidden=None):
-        """Logits (b, 3) and scores (b,) of audio (b, n) and known inputs (b, n_known).
-
-        `hidden`, bool (b,), marks clips whose known inputs are put at their mean.
-        """
-        return self.network(self.inputs(audio, known, hidden))
-
-    def inputs(self, audio, known, hidden=None):
-        """What the network and the head of families are given, (b, n_known + 512)."""
-        known = (known - self.mean) / self.scale
-        if hidden is not None:
-            known = known.masked_fill(hidden.unsqueeze(1), 0.0)
-        return torch.cat([known, self.spectrogram(audio)], dim=1)
-
-
-def for_prediction(model, hidden_share):
-    """A copy of `model` for clips whose known inputs are never hidden.
-
-    Hiding them in a share of the training is dropout of a whole group of inputs, so in prediction
-    their weights count for the share that was shown (the weight scaling rule of Srivastava et al.
-    2014, J. Mach. Learn. Res. 15): nearly the mean of the readings with and without them.
-    """
-    model = copy.deepcopy(model)
-    model.scale /= 1 - hidden_share
-    return model
 
 
 def known_inputs(clips, encoder, path=None):
@@ -190,6 +143,28 @@ def pair_loss(predicted, scores, sizes):
     for group in (predicted - scores).split(sizes):
         errors.append((group.unsqueeze(0) - group.unsqueeze(1)).abs().flatten())
     return torch.cat(errors).mean()
+
+
+def hearing_loss(heard, met, sizes):
+    """What it costs to overhear a damage, and to hear it where there is none.
+
+    Clips that met it and those that did not count half each, however many they are: a mild damage
+    that few clips met is else best taken for none. Each that met it also has to stand out from the
+    undamaged clip of its source.
+
+    Parameters
+    ----------
+    heard : Tensor, shape (b,)
+        Logits.
+    met : Tensor, shape (b,)
+        How surely a clip met the damage, 0 to 1.
+    sizes : list of int
+        Of the groups, each with its undamaged clip first.
+    """
+    clean = torch.cat([group[:1].expand(len(group)) for group in heard.split(sizes)])
+    missed = met * (F.softplus(-heard) + F.softplus(clean - heard))
+    imagined = (1 - met) * F.softplus(heard)
+    return (missed.sum() / met.sum().clamp(min=1) + imagined.sum() / (1 - met).sum()) / 2
 
 
 def rate_factor(step, n_steps, warmup):
@@ -266,6 +241,7 @@ class Training:
         self.both = torch.nn.ModuleDict({LAST: self.model, MEAN: self.mean})
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=WEIGHT_DECAY)
         self.groups = groups_of(clips, "train")
+        self.is_stretched = (clips.table["version"] >= FIRST_STRETCHED).to_numpy()
         self.validated = some_rows(clips, "validation", VALIDATED)
         self.per_epoch = max(1, len(self.groups) // settings.batch_sources)
         self.unread = []  # losses of the last steps, still where they were computed
@@ -329,7 +305,10 @@ class Training:
         order = rng_for(settings.seed, "field", epoch, SHUFFLING, 1).permutation(len(self.groups))
         taken = order[position * settings.batch_sources : (position + 1) * settings.batch_sources]
         rng = rng_for(settings.seed, "field", step, CHOOSING, 1)
-        groups = [some_versions(self.groups[i], settings.batch_versions, rng) for i in taken]
+        groups = [
+            some_versions(self.groups[i], self.is_stretched, settings.batch_versions, rng)
+            for i in taken
+        ]
         rng = rng_for(settings.seed, "field", step, CROPPING, 1)
         batch = draw_batch(self.clips, self.known, groups, rng, settings)
         audio, known, hidden, *labels = (tensor.to(self.device) for tensor in batch)
@@ -353,16 +332,20 @@ class Training:
         settings = self.settings
         logits, predicted = self.model.network(inputs)
         loss = self.loss_of_heads(logits, predicted, labels)
+        sizes = [len(group) for group in groups]
         if settings.pair_weight:
-            sizes = [len(group) for group in groups]
             loss = loss + settings.pair_weight * self.loss_in_groups(
                 inputs, predicted, labels[1], sizes
             )
+        families = families_of(self.clips, np.concatenate(groups)).to(self.device)
         if settings.family_weight:
-            families = families_of(self.clips, np.concatenate(groups)).to(self.device)
             named = self.model.families(inputs)
             surprise = F.binary_cross_entropy_with_logits(named, families)
             loss = loss + settings.family_weight * surprise
+        if settings.stretched_weight:
+            heard = self.model.stretched(inputs[:, -self.model.spectrogram.size :]).squeeze(1)
+            missed = hearing_loss(heard, families[:, list(FAMILIES).index("tempo")], sizes)
+            loss = loss + settings.stretched_weight * missed
         return loss
 
     def loss_of_heads(self, logits, predicted, labels):

@@ -16,14 +16,8 @@ from aqp_utils.encoders.spectrogram import SpectrogramEncoder
 from aqp_utils.encoders.wav2vec2 import load_encoder
 from aqp_utils.features.psychoacoustics import FEATURES
 from aqp_utils.predict import shipped
-from aqp_utils.training.field.start import take_over
-from aqp_utils.training.field.training import (
-    WEIGHT_DECAY,
-    FieldNet,
-    Training,
-    for_prediction,
-    predict,
-)
+from aqp_utils.training.field.network import FieldNet, for_prediction, take_over
+from aqp_utils.training.field.training import WEIGHT_DECAY, Training, predict
 
 BINS = 15  # of a distribution of scores: a quarter of a point each
 MARGIN = 1.0  # of triplets, for clips that are the whole scale apart
@@ -316,6 +310,7 @@ VARIANTS = {
     "without differences between versions": Variant(settings={"pair_weight": 0.0}),
     "triplets instead of differences": Variant(Triplets),
     "without naming families": Variant(settings={"family_weight": 0.0}),
+    "without hearing stretchers": Variant(settings={"stretched_weight": 0.0}),
     "recording conditions as targets": Variant(Facts),
     "disturbance of moments as target": Variant(Disturbance),
     "squared error": Variant(SquaredError),
