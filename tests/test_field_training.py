@@ -22,6 +22,7 @@ from aqp_utils.training.field.batches import draw_batch, families_of, groups_of
 from aqp_utils.training.field.clips import FieldClips
 from aqp_utils.training.field.export import export
 from aqp_utils.training.field.network import FieldNet, for_prediction, shipped_folder, take_over
+from aqp_utils.training.field.recipe import FIRST_OTHER
 from aqp_utils.training.field.training import (
     FieldSettings,
     Training,
@@ -189,11 +190,55 @@ def test_a_batch_has_the_clean_clip_and_others_that_change():
     assert len(set(batches.some_versions(group, none, 5, rng))) == 5
 
 
+def test_only_the_last_training_learns_from_mechanisms_held_out(clips, known, tmp_path):
+    version = np.where(clips.table["version"] == 2, FIRST_OTHER, clips.table["version"])
+    clips = replace(clips, table=clips.table.assign(version=version))
+    first = Training(clips, known, tmp_path / "first", settings())
+    assert {tuple(version[rows]) for rows in first.groups} == {(0, 1)}
+    last = Training(clips, known, tmp_path / "last", settings(everything=True))
+    assert {tuple(version[rows]) for rows in last.groups} == {(0, 1, FIRST_OTHER)}
+    assert not last.is_stretched.any()
+
+
 def test_a_large_validation_part_is_thinned_by_whole_sources(clips):
     everything = batches.some_rows(clips, "validation", 99)
     assert everything.tolist() == np.flatnonzero(clips.table["part"] == "validation").tolist()
     some = batches.some_rows(clips, "validation", 7)  # of 12 clips, 3 a source
     assert clips.table.loc[some, "source"].value_counts().tolist() == [3, 3]
+
+
+def test_a_clock_wanders_alike_for_all_versions_of_a_source():
+    time_s = torch.arange(SAMPLE_RATE) / SAMPLE_RATE
+    audio = torch.sin(2 * np.pi * 1000 * time_s) * torch.tensor([[1.0], [2.0], [1.0], [1.0], [3.0]])
+    sizes = [2, 3]
+    plain = batches.by_wandering_clocks(
+        audio, sizes, np.random.default_rng(1), settings(wandering=0.0)
+    )
+    torch.testing.assert_close(plain, audio)
+    moved = batches.by_wandering_clocks(
+        audio, sizes, np.random.default_rng(1), settings(wandering=1.0)
+    )
+    torch.testing.assert_close(2 * moved[0], moved[1])
+    torch.testing.assert_close(3 * moved[2], moved[4])
+    assert (moved[0] - audio[0]).std() > 0.01 and (moved[0] - moved[2]).std() > 0.01
+    assert moved.std().item() == pytest.approx(audio.std().item(), rel=0.01)
+
+
+def test_a_wandering_clock_is_right_at_both_ends_and_never_far_off():
+    ahead = np.stack([batches.random_wander(40_000, np.random.default_rng(i)) for i in range(50)])
+    np.testing.assert_allclose(ahead[:, [0, -1]], 0, atol=1e-9)
+    speed = np.diff(ahead, axis=1)
+    assert speed.std(axis=1).min() > 1e-4 and speed.std(axis=1).max() < 0.011
+    assert 1 < np.abs(ahead).max() < 0.005 * SAMPLE_RATE
+
+
+def test_reading_between_samples_delays_a_tone():
+    places = torch.arange(100, 8000) + 0.37
+    tone = torch.sin(2 * np.pi * 2000 / SAMPLE_RATE * torch.arange(SAMPLE_RATE))
+    read = batches.read_at(tone.unsqueeze(0), places)[0]
+    torch.testing.assert_close(
+        read, torch.sin(2 * np.pi * 2000 / SAMPLE_RATE * places), rtol=0, atol=0.01
+    )
 
 
 def test_a_floor_is_the_same_under_all_versions_of_a_source():
@@ -243,6 +288,7 @@ def test_what_is_known_of_a_retold_clip_cannot_be_shown():
 def test_a_retold_batch_has_one_microphone_a_group_and_nothing_known(clips, known):
     groups = groups_of(clips, "train")[:2]
     often = settings(retold=0.5, hidden=0.75, floored=0.0, crop_s=1.0, speeds=(1.0, 1.0))
+    often = replace(often, wandering=0.0)
     never = replace(often, retold=0.0, hidden=0.0)
     plain, _, shown, *_ = draw_batch(clips, known, groups, np.random.default_rng(0), never)
     drawn = [draw_batch(clips, known, groups, np.random.default_rng(i), often) for i in range(60)]
@@ -300,6 +346,9 @@ def test_the_exported_predictor_says_what_the_model_said(clips, known, encoder, 
     predictor = Predictor.load(folder)
     assert set(card["sha256"]) == {"model.safetensors", "spectrogram.safetensors"}
     assert card["encoder"]["weights_sha256"] == predictor.encoder.weights_sha256
+    given = dict(predictor.conformal, n=7)
+    export(model, twice, known[more], encoder, tmp_path / "last", 1.0, {}, conformal=given)
+    assert Predictor.load(tmp_path / "last").conformal == given
     inputs = predictor.inputs([level_of_training(clips.audio[row] / 2**15) for row in rows])
     after = predictor.model.predict(inputs).score
     # The features of stored clips are those of the clips before they were rounded to 16 bits.

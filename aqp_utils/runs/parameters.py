@@ -205,6 +205,9 @@ _TABLE = (
               "passes over the training part of the field predictor"),
     Parameter("FIELD_START", "nothing", *_one_of("nothing", "shipped"),
               "where the field predictor starts: random weights, or those of the one that ships"),
+    Parameter("FIELD_HELD_OUT", True, *_SWITCH,
+              "keep whole mechanisms of damage from the training, to choose by; False: learn from "
+              "all, last of all"),
     Parameter("PROCESSES", 0, *_integer(0, 1024),
               "processes that make clips at a time; 0: one per processor core", scope="session"),
     Parameter("INTERACTIVE", True, *_SWITCH,
@@ -230,6 +233,7 @@ PRESETS = {
         "N_SOURCES": 4_200,
         "FIELD_EPOCHS": 10,
         "FIELD_START": "shipped",
+        "FIELD_HELD_OUT": False,
     },  # making/train_predictor instead of the series
 }
 

@@ -20,6 +20,9 @@ from aqp_utils.training.field.recording import (
     LOWEST_FLOOR_DB,
 )
 
+WANDERS = (10.0, 200.0)  # changes of speed per second of a clock that wanders
+WANDER_DEPTH = (5e-4, 0.01)  # their standard deviation; that of healthy voices is .005 or so
+
 FAMILY_OF = {damage.name: damage.family for damage in ALL_DAMAGES}
 
 
@@ -86,7 +89,9 @@ def draw_batch(clips, known, groups, rng, settings):
     audio = torch.from_numpy(clips.audio[rows, first : first + length].astype(np.float32))
     if drawn < settings.retold:
         sizes = [len(group) for group in groups]
-        audio = over_floors(retold(audio, sizes, played, rng, settings), sizes, rng, settings)
+        audio = retold(audio, sizes, played, rng, settings)
+        audio = by_wandering_clocks(audio, sizes, rng, settings)
+        audio = over_floors(audio, sizes, rng, settings)
     known = torch.from_numpy(known[rows])
     hidden = known.isnan().any(dim=1) | (drawn < settings.hidden)  # NaN: never looked at
     return audio, known, hidden, *labels_of(clips, rows, settings)
@@ -104,6 +109,45 @@ def retold(audio, sizes, played, rng, settings):
     gains = torch.from_numpy(gains).float().repeat_interleave(torch.tensor(sizes), 0)
     spectra = torch.fft.rfft(audio) * gains
     return torch.fft.irfft(spectra, played)  # the spectrum, cut or padded with zeros
+
+
+def by_wandering_clocks(audio, sizes, rng, settings):
+    """Audio (b, n) with some groups read by a clock that wanders, the same for all its versions.
+
+    No voice is as even as a synthesizer's; without this, people sound a little stretched.
+
+    Returns
+    -------
+    Tensor, shape (b, n)
+    """
+    groups = list(audio.split(sizes))
+    for i in np.flatnonzero(rng.random(len(sizes)) < settings.wandering):
+        places = np.arange(audio.shape[1]) + random_wander(audio.shape[1], rng)
+        groups[i] = read_at(groups[i], torch.from_numpy(places))
+    return torch.cat(groups)
+
+
+def random_wander(n, rng):
+    """Draw how far ahead of time a wandering clock is, in samples, (n,); none at both ends."""
+    per_second, depth = (np.exp(rng.uniform(*np.log(ends))) for ends in (WANDERS, WANDER_DEPTH))
+    knots = max(2, round(per_second * n / SAMPLE_RATE))
+    speed = np.interp(np.arange(n), np.linspace(0, n - 1, knots), rng.normal(0, depth, knots))
+    ahead = np.cumsum(speed)
+    return ahead - np.linspace(ahead[0], ahead[-1], n)
+
+
+def read_at(audio, places):
+    """Audio (b, n) at fractional places (m,): the cubic of Catmull-Rom at twice the rate."""
+    n = audio.shape[1]
+    finer = 2 * torch.fft.irfft(torch.fft.rfft(audio), 2 * n)
+    places = 2 * places.clamp(1, n - 2)
+    left = places.floor().long()
+    share = (places - left).float()
+    before, here, after, beyond = (finer[:, left + offset] for offset in (-1, 0, 1, 2))
+    slope, next_slope = (after - before) / 2, (beyond - here) / 2
+    cubic = 2 * (here - after) + slope + next_slope
+    square = 3 * (after - here) - 2 * slope - next_slope
+    return ((cubic * share + square) * share + slope) * share + here
 
 
 def over_floors(audio, sizes, rng, settings):

@@ -27,7 +27,7 @@ DETECTOR_CLIPS = 1_000  # of speech and of other sounds, in each part
 FALSE_ALARMS = 0.01  # share of speech clips that the detector may call other sounds
 
 
-def export(model, clips, known, encoder, folder, clip_s, card, device="cpu"):
+def export(model, clips, known, encoder, folder, clip_s, card, device="cpu", conformal=None):
     """Write a predictor that `Predictor.load(folder)` reads.
 
     Parameters
@@ -45,6 +45,9 @@ def export(model, clips, known, encoder, folder, clip_s, card, device="cpu"):
     card : dict
         What the model card says of data, training and results; the hashes are added.
     device : str
+    conformal : dict, optional
+        Quantiles of the errors of a training before, which learned nothing of the test part, for
+        one that learned from the mechanisms there; else they are measured on the test part.
 
     Returns
     -------
@@ -53,20 +56,14 @@ def export(model, clips, known, encoder, folder, clip_s, card, device="cpu"):
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    test = np.flatnonzero(clips.table["part"] == "test")
-    scores = predict(model, clips, known, test, device).score
-    true = clips.table["score"].to_numpy()[test]
     network, scaler = _standardised_anew(model, clips, known, device)
-    conformal = residual_quantiles(true, scores)
-    unlike = _unlike_training(model, clips, known, test, scaler, device)
-    conformal["unlike"] = widening(true[unlike], scores[unlike], conformal)
     about = {
         "encoder": encoder.describe(),
         "spectrogram": save_spectrogram_encoder(folder, model.spectrogram),
         "feature_set": FEATURE_SET,
         "feature_names": feature_names(FEATURE_SET),
         "clip_s": clip_s,
-        "conformal": conformal,
+        "conformal": conformal or _errors(model, clips, known, scaler, device),
         "speech": _speech_detector(model, clips, known, scaler, device),
     }
     files = [*save_model(folder, network, scaler, about), folder / SPECTROGRAM]
@@ -85,6 +82,16 @@ def _drawn(clips, part, is_wanted, most, rng):
 def _inputs(model, clips, known, rows, device):
     """All inputs of the network, shape (n, 19 + 768 + 512), not standardised."""
     return fused(known[rows], model.spectrogram.eval().to(device).embed(clips.audio[rows]))
+
+
+def _errors(model, clips, known, scaler, device):
+    """Quantiles of the errors on the test part, and how much wider they are on unlike clips."""
+    test = np.flatnonzero(clips.table["part"] == "test")
+    scores = predict(model, clips, known, test, device).score
+    true = clips.table["score"].to_numpy()[test]
+    conformal = residual_quantiles(true, scores)
+    unlike = _unlike_training(model, clips, known, test, scaler, device)
+    return conformal | {"unlike": widening(true[unlike], scores[unlike], conformal)}
 
 
 def _unlike_training(model, clips, known, rows, scaler, device):

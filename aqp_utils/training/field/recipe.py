@@ -18,8 +18,10 @@ TENTHS = (0, 0, 0, 0, 0, 0, 0, 0, 1, 2)  # of the speakers, by part
 VERSIONS = 5  # version 0 is the clean source, 1 to 4 are damaged
 HARD_VERSIONS = 4  # more of those that are learned from, with what a predictor mistook most
 STRETCHED_VERSIONS = 2  # and more from time stretchers, which nothing but splices gives away
+OTHER_VERSIONS = 1  # and one of the mechanisms held out, which only a last training learns from
 FIRST_STRETCHED = VERSIONS + HARD_VERSIONS
-ALL_VERSIONS = FIRST_STRETCHED + STRETCHED_VERSIONS  # of a source that is learned from
+FIRST_OTHER = FIRST_STRETCHED + STRETCHED_VERSIONS
+ALL_VERSIONS = FIRST_OTHER + OTHER_VERSIONS  # of a source that is learned from
 UNTOUCHED = 4.644  # P.862.2 of a clip against itself; measuring it again and again takes long
 FEATURE_SET = "psychoacoustic"
 PEAK = 32_000  # of the stored clips; the encoder normalises its input
@@ -70,7 +72,11 @@ def _draw_of(version, learned):
     """What draws the damages of a version from 1 on."""
     if version < VERSIONS:
         return partial(draw_damages, held_out=not learned and version % 2 == 0)
-    return draw_hard if version < FIRST_STRETCHED else partial(draw_hard, families=("tempo",))
+    if version < FIRST_STRETCHED:
+        return draw_hard
+    if version < FIRST_OTHER:
+        return partial(draw_hard, families=("tempo",))
+    return partial(draw_damages, held_out=True)
 
 
 def _label(clean, heard):

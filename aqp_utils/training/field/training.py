@@ -48,7 +48,7 @@ from aqp_utils.training.field.network import (
     shipped_folder,
     take_over,
 )
-from aqp_utils.training.field.recipe import FIRST_STRETCHED
+from aqp_utils.training.field.recipe import FIRST_OTHER, FIRST_STRETCHED
 from aqp_utils.training.state import Clock, load_checkpoint, save_checkpoint
 
 CHECKPOINT, BEST, KEPT = "checkpoint.safetensors", "best.safetensors", "kept.json"
@@ -79,12 +79,14 @@ class FieldSettings:
     retold: float = 0.5  # share at another speed and by other microphones; all of them hidden
     speeds: tuple = (0.85, 1.2)  # of playback
     filter_db: tuple = (1.5, 3.0)  # standard deviations of a microphone's tilt and bumps
+    wandering: float = 0.5  # share of the groups of a retold batch that are read by another clock
     floored: float = 0.5  # share of the groups of a retold batch that get another noise floor
     crop_s: float = 2.5  # of a batch as it is heard; with the fastest speed the clip is used up
     patience: int = 12  # epochs without a better validation loss; late ones, at low rates, are best
     pair_weight: float = 0.5  # of differences between the versions of one source
     family_weight: float = 0.3  # of naming the families of the damages that a clip met
     stretched_weight: float = 1.0  # of hearing whether a clip went through a time stretcher
+    everything: bool = False  # learn from the mechanisms held out, too, once all is chosen
     start: str = ""  # version of the shipped predictor whose weights are the first; "": random
     seed: int = 0
 
@@ -230,7 +232,9 @@ class Training:
         self.clips, self.known, self.settings, self.device = clips, known, settings, device
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        scaler = StandardScaler().fit(known[clips.table["part"] == "train"])
+        version = clips.table["version"].to_numpy()
+        learned = (clips.table["part"] == "train") & (settings.everything | (version < FIRST_OTHER))
+        scaler = StandardScaler().fit(known[learned])
         self.model = self.new_model(scaler.mean_, scaler.scale_).to(device)
         self.first = None
         if settings.start:
@@ -240,8 +244,8 @@ class Training:
         self.mean = AveragedModel(self.model, avg_fn=_towards, use_buffers=True)
         self.both = torch.nn.ModuleDict({LAST: self.model, MEAN: self.mean})
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=WEIGHT_DECAY)
-        self.groups = groups_of(clips, "train")
-        self.is_stretched = (clips.table["version"] >= FIRST_STRETCHED).to_numpy()
+        self.groups = [rows[learned[rows]] for rows in groups_of(clips, "train")]
+        self.is_stretched = (version >= FIRST_STRETCHED) & (version < FIRST_OTHER)
         self.validated = some_rows(clips, "validation", VALIDATED)
         self.per_epoch = max(1, len(self.groups) // settings.batch_sources)
         self.unread = []  # losses of the last steps, still where they were computed
