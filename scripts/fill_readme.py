@@ -172,6 +172,12 @@ def _start_of(card):
     return f", from the weights of {start['version']} ({seen})"
 
 
+def _held_out_of(card):
+    """What of the test part was news to this training."""
+    is_last = card["settings"].get("everything", False)
+    return "unheard voices" if is_last else "unheard voices, half with unheard mechanisms,"
+
+
 def recordings():
     """What the shipped predictor learned from, and what it reached on recordings."""
     card = shipped.card()
@@ -179,7 +185,7 @@ def recordings():
     parts = [
         f"Version {card['version']} (commit {card['made']['git_commit'][:7]}), {size_mb:.0f} MB: "
         f"{card['clips']:,} clips, {card['audio_hours']} hours, {card['training_hours']} hours of "
-        f"training on {card['machine']}{_start_of(card)}. On clips held out of the same "
+        f"training on {card['machine']}{_start_of(card)}. On {_held_out_of(card)} of the same "
         f"synthesis PCC is {interval_text(card['held_out']['pcc'])}. On recordings, clip level:"
     ]
     for one in shipped.measured():

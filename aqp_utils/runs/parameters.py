@@ -230,8 +230,9 @@ PRESETS = {
     },
     "default": {},
     "field": {
-        "N_SOURCES": 4_200,
-        "FIELD_EPOCHS": 10,
+        "SEED": 2,
+        "N_SOURCES": 7_000,
+        "FIELD_EPOCHS": 8,
         "FIELD_START": "shipped",
         "FIELD_HELD_OUT": False,
     },  # making/train_predictor instead of the series
