@@ -14,6 +14,7 @@ from aqp_utils.training.field import clips, recipe, sources
 from aqp_utils.training.field.clips import key_of, kind_of, load_clips, make_clips, split_by_speaker
 from aqp_utils.training.field.recipe import (
     ALL_VERSIONS,
+    FIRST_EFFECT,
     FIRST_OTHER,
     FIRST_STRETCHED,
     PARTS,
@@ -155,9 +156,11 @@ def test_only_versions_for_the_last_training_meet_mechanisms_held_out(shards):
     rows = pd.concat([pd.DataFrame(json.loads(str(np.load(path)["table"]))) for path in shards])
     for row in rows.itertuples():
         names = {damage["name"] for damage in json.loads(row.history)}
-        if row.version >= FIRST_OTHER:  # for the last training
+        is_other = FIRST_OTHER <= row.version < FIRST_EFFECT
+        if is_other:  # for the last training
             assert row.part == "train" and names <= set(HELD_OUT)
-        assert row.part != "train" or row.version >= FIRST_OTHER or not names & set(HELD_OUT)
+        assert row.part != "train" or is_other or not names & set(HELD_OUT)
+        assert (row.version >= FIRST_EFFECT) == any(not DAMAGES[name].weight for name in names)
 
 
 def test_a_run_goes_on_from_the_clips_that_the_command_made(tmp_path, capsys):

@@ -16,6 +16,7 @@ from aqp_utils.degradations.catalogue import (
     N_DAMAGES,
     damaged,
     draw_damages,
+    draw_effect,
     draw_hard,
     hardness,
 )
@@ -251,7 +252,16 @@ def test_draws_follow_the_chain():
         assert all(0 <= intensity <= 1 for _, intensity in drawn)
     share = np.bincount([len(drawn) for drawn in draws], minlength=4) / len(draws)
     assert share[1:] == pytest.approx(list(N_DAMAGES.values()), abs=0.06)
-    assert {name for drawn in draws for name, _ in drawn} == set(DAMAGES)
+    drawn = {name for drawn in draws for name, _ in drawn}
+    assert drawn == {name for name, one in DAMAGES.items() if one.weight}
+
+
+def test_effects_are_drawn_by_themselves_and_all_alike():
+    drawn = [draw_effect(rng(seed)) for seed in range(1_500)]
+    assert all(len(one) == 1 and 0 <= one[0][1] <= 1 for one in drawn)
+    counts = collections.Counter(name for ((name, _),) in drawn)
+    assert set(counts) == {name for name, one in DAMAGES.items() if not one.weight}
+    assert min(counts.values()) > 0.6 * max(counts.values())
 
 
 def test_what_was_mistaken_is_drawn_more_often():
@@ -269,7 +279,7 @@ def test_what_was_mistaken_is_drawn_more_often():
 
 
 def test_the_hardness_of_all_that_is_learned_is_known():
-    assert set(hardness()) == {one.name for one in ALL_DAMAGES} - set(HELD_OUT)
+    assert set(hardness()) == {one.name for one in ALL_DAMAGES if one.weight} - set(HELD_OUT)
     assert all(len(errors) == 4 and min(errors) > 0 for errors in hardness().values())
 
 

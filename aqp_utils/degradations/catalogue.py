@@ -20,7 +20,9 @@ from aqp_utils.degradations import (
     bands,
     clipping,
     dynamics,
+    effects,
     enhancement,
+    interference,
     noise,
     reverberators,
     rooms,
@@ -109,7 +111,7 @@ class FieldDamage:
     about : str
         One line.
     weight : float
-        In a draw from its family.
+        In a draw from its family; 0 for what `draw_effect` draws.
     available : callable
         () -> bool; false where an optional codec is missing.
     """
@@ -280,12 +282,29 @@ ALL_DAMAGES = [
     *_coded(ffmpeg.real_144, "real_144", weight=0.3),
     *_listed("packets", packets.packet_loss, packets.dropouts, clocks.buffer_slips),
 ]
+# Further damages, which no draw from a family meets: of the family whose marks they leave.
+ALL_DAMAGES += [
+    *_listed("room", effects.swaying_echoes, weight=0.0),
+    *_listed(
+        "noise",
+        interference.tones,
+        interference.gusts,
+        interference.buzz,
+        interference.knocks,
+        weight=0.0,
+    ),
+    *_listed(
+        "level", effects.tremolo, effects.ring_modulation, effects.frequency_shift, weight=0.0
+    ),
+    *_listed("enhancement", effects.spectral_gate, weight=0.0),
+    *_listed("band", effects.equaliser, effects.sample_and_hold, weight=0.0),
+]
 DAMAGES = {damage.name: damage for damage in ALL_DAMAGES if damage.available()}
 
 
 def _kinds(family, held_out):
     """Damages of a family to draw from: those held out, where there are any, or all others."""
-    kinds = [one for one in DAMAGES.values() if one.family == family]
+    kinds = [one for one in DAMAGES.values() if one.family == family and one.weight]
     kept = [one for one in kinds if (one.name in HELD_OUT) == held_out]
     return kept or kinds
 
@@ -352,6 +371,22 @@ def draw_hard(rng, families=tuple(FAMILIES)):
     return [(kinds[kind].name, float((quarter + rng.random()) / chances.shape[1]))]
 
 
+def draw_effect(rng):
+    """Draw one of the effects and interferences, all alike, at any intensity.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    list of (str, float)
+        One name in `DAMAGES`, and its intensity.
+    """
+    effects_there = [name for name, one in DAMAGES.items() if not one.weight]
+    return [(effects_there[rng.integers(len(effects_there))], float(rng.random()))]
+
+
 def damaged(audio, rng, draw=draw_damages):
     """Damage a clip at random.
 
@@ -361,7 +396,7 @@ def damaged(audio, rng, draw=draw_damages):
         As in `FieldDamage.apply`.
     rng : numpy.random.Generator
     draw : callable
-        rng -> damages and intensities, as `draw_damages` and `draw_hard`.
+        rng -> damages and intensities, as `draw_damages`, `draw_hard` and `draw_effect`.
 
     Returns
     -------

@@ -77,7 +77,7 @@ def hum_and_hiss(audio, strength, rng):
     return noisy, {"snr_db": snr_db, "mains_hz": mains_hz, "hiss_to_hum_db": hiss_db}
 
 
-def _add_changing(audio, noise, snr_db):
+def add_changing(audio, noise, snr_db):
     """Add a sound that comes and goes: its mean level counts, pauses included."""
     level_dbfs = rms_dbfs(audio[active_mask(audio)]) - snr_db
     return audio + set_level_dbfs(noise, level_dbfs)
@@ -93,7 +93,7 @@ def babble(audio, strength, rng):
     for position in range(n_voices):
         voice = np.roll(voices[position % len(voices)], rng.integers(len(audio)))
         noise += voice * 10 ** (rng.uniform(-9, 0) / 20)
-    return _add_changing(audio, noise, snr_db), {"snr_db": snr_db, "n_voices": n_voices}
+    return add_changing(audio, noise, snr_db), {"snr_db": snr_db, "n_voices": n_voices}
 
 
 def music(audio, strength, rng):
@@ -103,7 +103,7 @@ def music(audio, strength, rng):
     noise = np.zeros(len(audio))
     for _ in range(n_parts):
         noise += tone_clip(duration_s, rng)[0][: len(audio)] * 10 ** (rng.uniform(-9, 0) / 20)
-    return _add_changing(audio, noise, snr_db), {"snr_db": snr_db, "n_parts": n_parts}
+    return add_changing(audio, noise, snr_db), {"snr_db": snr_db, "n_parts": n_parts}
 
 
 def clicks(audio, strength, rng):
@@ -118,7 +118,7 @@ def clicks(audio, strength, rng):
     ring = np.exp(-time_s / ring_s) * np.cos(2 * np.pi * ring_hz * time_s)
     noise = np.convolve(impulses, ring)[:n]
     facts = {"snr_db": snr_db, "clicks_per_s": per_second, "ring_s": ring_s}
-    return _add_changing(audio, noise, snr_db), facts
+    return add_changing(audio, noise, snr_db), facts
 
 
 def coloured_noise(n, exponent, rng):

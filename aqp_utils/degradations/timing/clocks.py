@@ -23,10 +23,10 @@ def wow_and_flutter(audio, strength, rng):
         rate_hz *= rng.uniform(2, 5)
     place = np.clip((time_s + sway_s) * SAMPLE_RATE, 0, n - 1)
     facts = {"depth": depth, "rate_hz": rate_hz}
-    return _read_at(audio, place), facts
+    return read_at(audio, place), facts
 
 
-def _read_at(audio, place):
+def read_at(audio, place):
     """Samples at fractional places, by cubic interpolation (Catmull-Rom), shape of `place`."""
     left = np.floor(place).astype(int)
     share = place - left

@@ -9,7 +9,7 @@ import numpy as np
 from aqp_utils.core.audio import level_of_training
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.data.labels import measured_pesq
-from aqp_utils.degradations.catalogue import damaged, draw_damages, draw_hard
+from aqp_utils.degradations.catalogue import damaged, draw_damages, draw_effect, draw_hard
 from aqp_utils.features.psychoacoustics import psychoacoustic_features
 from aqp_utils.training.field.sources import draw_source
 
@@ -19,9 +19,11 @@ VERSIONS = 5  # version 0 is the clean source, 1 to 4 are damaged
 HARD_VERSIONS = 4  # more of those that are learned from, with what a predictor mistook most
 STRETCHED_VERSIONS = 2  # and more from time stretchers, which nothing but splices gives away
 OTHER_VERSIONS = 1  # and one of the mechanisms held out, which only a last training learns from
+EFFECT_VERSIONS = 2  # and two from effects and interferences
 FIRST_STRETCHED = VERSIONS + HARD_VERSIONS
 FIRST_OTHER = FIRST_STRETCHED + STRETCHED_VERSIONS
-ALL_VERSIONS = FIRST_OTHER + OTHER_VERSIONS  # of a source that is learned from
+FIRST_EFFECT = FIRST_OTHER + OTHER_VERSIONS
+ALL_VERSIONS = FIRST_EFFECT + EFFECT_VERSIONS  # of a source that is learned from
 UNTOUCHED = 4.644  # P.862.2 of a clip against itself; measuring it again and again takes long
 FEATURE_SET = "psychoacoustic"
 PEAK = 32_000  # of the stored clips; the encoder normalises its input
@@ -76,7 +78,7 @@ def _draw_of(version, learned):
         return draw_hard
     if version < FIRST_OTHER:
         return partial(draw_hard, families=("tempo",))
-    return partial(draw_damages, held_out=True)
+    return partial(draw_damages, held_out=True) if version < FIRST_EFFECT else draw_effect
 
 
 def _label(clean, heard):
