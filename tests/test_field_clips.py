@@ -6,7 +6,8 @@ import pytest
 
 from aqp_utils.core.package import PACKAGE
 from aqp_utils.core.scale import class_of_score, to_scale
-from aqp_utils.degradations.catalogue import DAMAGES, HELD_OUT
+from aqp_utils.degradations.catalogue import DAMAGES
+from aqp_utils.degradations.draws import HELD_OUT
 from aqp_utils.runs import code
 from aqp_utils.runs.stage import Stage
 from aqp_utils.training.field import __main__ as command
@@ -133,6 +134,7 @@ def test_the_recipe_includes_what_makes_clips_and_not_what_learns_from_them():
     behind = {path.relative_to(PACKAGE).as_posix() for path in files}
     assert {
         "degradations/catalogue.py",
+        "degradations/draws.py",
         "assets/catalogue_curves.json",
         "assets/hardness.json",
         "training/field/sources.py",

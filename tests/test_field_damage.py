@@ -12,6 +12,13 @@ from aqp_utils.degradations.catalogue import (
     ALL_DAMAGES,
     DAMAGES,
     FAMILIES,
+)
+from aqp_utils.degradations.codecs import packets
+from aqp_utils.degradations.codecs.ffmpeg import can_code, through_pyav
+from aqp_utils.degradations.codecs.libsndfile import through_file, waveform_codecs
+from aqp_utils.degradations.codecs.transform import inverse_mdct, mdct
+from aqp_utils.degradations.degrade import si_sdr_db
+from aqp_utils.degradations.draws import (
     HELD_OUT,
     N_DAMAGES,
     damaged,
@@ -20,11 +27,6 @@ from aqp_utils.degradations.catalogue import (
     draw_hard,
     hardness,
 )
-from aqp_utils.degradations.codecs import packets
-from aqp_utils.degradations.codecs.ffmpeg import can_code, through_pyav
-from aqp_utils.degradations.codecs.libsndfile import through_file, waveform_codecs
-from aqp_utils.degradations.codecs.transform import inverse_mdct, mdct
-from aqp_utils.degradations.degrade import si_sdr_db
 from aqp_utils.degradations.dynamics import limited
 from aqp_utils.degradations.timing import tempo
 from aqp_utils.sources.formant_voice import speech_clip

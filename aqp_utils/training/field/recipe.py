@@ -9,7 +9,7 @@ import numpy as np
 from aqp_utils.core.audio import level_of_training
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.data.labels import measured_pesq
-from aqp_utils.degradations.catalogue import damaged, draw_damages, draw_effect, draw_hard
+from aqp_utils.degradations.draws import damaged, draw_damages, draw_effect, draw_hard
 from aqp_utils.features.psychoacoustics import psychoacoustic_features
 from aqp_utils.training.field.sources import draw_source
 
