@@ -10,8 +10,9 @@ from aqp_utils.core.package import ASSETS
 from aqp_utils.degradations.catalogue import DAMAGES, FAMILIES, SILENT_DBFS, check_clip
 
 ATTEMPTS = 20  # draws before `damaged` gives up on a clip
-# Whole mechanisms that no training clip meets, each of a family with others in it. Half of the
-# damages of validation and test are of these: what is chosen there is chosen for generality.
+# Whole mechanisms that no training but the last one learns from, each of a family with others in
+# it. Half of the damages of validation and test are of these: what is chosen there is chosen for
+# generality.
 HELD_OUT = (
     "schroeder_reverberator",
     "music",

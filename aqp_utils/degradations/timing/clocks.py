@@ -27,11 +27,11 @@ def wow_and_flutter(audio, strength, rng):
 
 
 def read_at(audio, place):
-    """Samples at fractional places, by cubic interpolation (Catmull-Rom), shape of `place`."""
+    """Audio (…, n) at fractional places (m,), by cubic interpolation (Catmull-Rom), (…, m)."""
     left = np.floor(place).astype(int)
-    share = place - left
+    share = (place - left).astype(audio.dtype)
     before, here, after, beyond = (
-        audio[np.clip(left + offset, 0, len(audio) - 1)] for offset in (-1, 0, 1, 2)
+        audio[..., np.clip(left + offset, 0, audio.shape[-1] - 1)] for offset in (-1, 0, 1, 2)
     )
     slope, next_slope = (after - before) / 2, (beyond - here) / 2
     cubic = 2 * (here - after) + slope + next_slope

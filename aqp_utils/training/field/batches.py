@@ -12,6 +12,7 @@ import torch
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.core.scale import CLASSES
 from aqp_utils.degradations.catalogue import ALL_DAMAGES, FAMILIES
+from aqp_utils.degradations.timing.clocks import read_at
 from aqp_utils.training.field.floors import floor_noise
 from aqp_utils.training.field.microphone import random_response
 from aqp_utils.training.field.recording import (
@@ -123,7 +124,7 @@ def by_wandering_clocks(audio, sizes, rng, settings):
     groups = list(audio.split(sizes))
     for i in np.flatnonzero(rng.random(len(sizes)) < settings.wandering):
         places = np.arange(audio.shape[1]) + random_wander(audio.shape[1], rng)
-        groups[i] = read_at(groups[i], torch.from_numpy(places))
+        groups[i] = read_finely(groups[i], places)
     return torch.cat(groups)
 
 
@@ -136,18 +137,11 @@ def random_wander(n, rng):
     return ahead - np.linspace(ahead[0], ahead[-1], n)
 
 
-def read_at(audio, places):
-    """Audio (b, n) at fractional places (m,): the cubic of Catmull-Rom at twice the rate."""
+def read_finely(audio, places):
+    """Audio (b, n) at fractional places (m,), between samples at twice the rate, (b, m)."""
     n = audio.shape[1]
     finer = 2 * torch.fft.irfft(torch.fft.rfft(audio), 2 * n)
-    places = 2 * places.clamp(1, n - 2)
-    left = places.floor().long()
-    share = (places - left).float()
-    before, here, after, beyond = (finer[:, left + offset] for offset in (-1, 0, 1, 2))
-    slope, next_slope = (after - before) / 2, (beyond - here) / 2
-    cubic = 2 * (here - after) + slope + next_slope
-    square = 3 * (after - here) - 2 * slope - next_slope
-    return ((cubic * share + square) * share + slope) * share + here
+    return torch.from_numpy(read_at(finer.numpy(), 2 * places.clip(1, n - 2)))
 
 
 def over_floors(audio, sizes, rng, settings):

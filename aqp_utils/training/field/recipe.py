@@ -32,7 +32,8 @@ PEAK = 32_000  # of the stored clips; the encoder normalises its input
 def part_of(speaker):
     """Part of a speaker: a voice is learned from, or stopped by, or tested on, never two of them.
 
-    Half of the damaged versions in validation and test are of mechanisms that are never learned.
+    Half of the damaged versions in validation and test are of mechanisms that only a last training
+    learns from.
     """
     digest = hashlib.sha256(speaker.encode()).digest()
     return PARTS[TENTHS[int.from_bytes(digest[:4], "big") % len(TENTHS)]]
