@@ -15,10 +15,11 @@ from aqp_utils.training.field import clips, recipe, sources
 from aqp_utils.training.field.clips import key_of, kind_of, load_clips, make_clips, split_by_speaker
 from aqp_utils.training.field.recipe import (
     ALL_VERSIONS,
-    FIRST_EFFECT,
     FIRST_OTHER,
+    FIRST_RARE,
     FIRST_STRETCHED,
     PARTS,
+    TEST_VERSIONS,
     VERSIONS,
     make_source,
     part_of,
@@ -50,7 +51,7 @@ def shards(tmp_path_factory):
 
 def test_a_source_is_clean_once_and_damaged_otherwise():
     audio, features, rows = make_source(0, 3, 1.0)
-    versions = ALL_VERSIONS if rows[0]["part"] == "train" else VERSIONS
+    versions = ALL_VERSIONS if rows[0]["part"] == "train" else TEST_VERSIONS
     assert audio.shape == (versions, 16_000) and audio.dtype == np.int16
     assert features.shape == (versions, 19) and np.isfinite(features).all()
     assert [row["version"] for row in rows] == list(range(versions))
@@ -86,7 +87,7 @@ def test_labels_are_measured_and_what_cannot_be_is_counted(shards, monkeypatch, 
     made = pd.concat([pd.DataFrame(json.loads(str(np.load(path)["table"]))) for path in shards])
     sizes = made.groupby("source").agg(part=("part", "first"), size=("part", "size"))
     learned = sizes["part"] == "train"
-    assert sizes["size"].tolist() == np.where(learned, ALL_VERSIONS, VERSIONS).tolist()
+    assert sizes["size"].tolist() == np.where(learned, ALL_VERSIONS, TEST_VERSIONS).tolist()
     assert 0 < learned.sum() < 12
     stretched = made["version"].between(FIRST_STRETCHED, FIRST_OTHER - 1)
     stretched = made.loc[stretched, "history"].map(json.loads)
@@ -158,11 +159,12 @@ def test_only_versions_for_the_last_training_meet_mechanisms_held_out(shards):
     rows = pd.concat([pd.DataFrame(json.loads(str(np.load(path)["table"]))) for path in shards])
     for row in rows.itertuples():
         names = {damage["name"] for damage in json.loads(row.history)}
-        is_other = FIRST_OTHER <= row.version < FIRST_EFFECT
+        is_other = FIRST_OTHER <= row.version < FIRST_RARE
         if is_other:  # for the last training
             assert row.part == "train" and names <= set(HELD_OUT)
         assert row.part != "train" or is_other or not names & set(HELD_OUT)
-        assert (row.version >= FIRST_EFFECT) == any(not DAMAGES[name].weight for name in names)
+        first_rare = FIRST_RARE if row.part == "train" else VERSIONS
+        assert (row.version >= first_rare) == any(not DAMAGES[name].weight for name in names)
 
 
 def test_a_run_goes_on_from_the_clips_that_the_command_made(tmp_path, capsys):

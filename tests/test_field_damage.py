@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import butter, correlate, sosfilt
 
 from aqp_utils.core.audio import SAMPLE_RATE, active_mask, rms_dbfs
-from aqp_utils.degradations import bands, clipping, effects, interference, noise, rooms
+from aqp_utils.degradations import bands, clipping, noise, rooms
 from aqp_utils.degradations.catalogue import (
     ALL_DAMAGES,
     DAMAGES,
@@ -23,7 +23,6 @@ from aqp_utils.degradations.draws import (
     N_DAMAGES,
     damaged,
     draw_damages,
-    draw_effect,
     draw_hard,
     hardness,
 )
@@ -197,73 +196,6 @@ def test_first_reflection_of_a_shoebox_is_where_geometry_puts_it():
     assert first == pytest.approx(late_s * SAMPLE_RATE, abs=1.5)
 
 
-def peak_hz(audio):
-    return np.argmax(np.abs(np.fft.rfft(audio * np.hanning(len(audio))))) * SAMPLE_RATE / len(audio)
-
-
-def test_a_shifted_tone_is_where_its_shift_puts_it():
-    tone = np.sin(2 * np.pi * 1_000 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
-    for seed in range(4):
-        shifted, facts = effects.frequency_shift(tone, 0.9, rng(seed))
-        assert abs(facts["shift_hz"]) > 50
-        assert peak_hz(shifted) == pytest.approx(1_000 + facts["shift_hz"], abs=1)
-
-
-def test_tremolo_sways_as_deep_and_as_often_as_it_says():
-    for seed in range(4):
-        gain, facts = effects.tremolo(np.ones(8 * SAMPLE_RATE), 0.8, rng(seed))
-        assert gain.max() == pytest.approx(1, abs=1e-3)
-        assert gain.min() == pytest.approx(1 - facts["depth"], abs=1e-3)
-        assert peak_hz(gain - gain.mean()) == pytest.approx(facts["rate_hz"], abs=0.2)
-
-
-def test_ring_modulation_keeps_the_level_and_makes_sidebands():
-    tone = np.sin(2 * np.pi * 2_000 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
-    ringing, facts = effects.ring_modulation(tone, 1.0, rng(1))
-    assert rms_dbfs(ringing) == pytest.approx(rms_dbfs(tone), abs=0.3)
-    assert abs(peak_hz(ringing) - 2_000) == pytest.approx(facts["carrier_hz"], abs=1.5)
-
-
-def test_what_is_held_changes_as_often_as_it_says():
-    held, facts = effects.sample_and_hold(some_noise(1), 1.0, rng(2))
-    assert facts["share"] == 1
-    changes = np.sum(np.abs(np.diff(held)) > 1e-9)
-    assert changes == pytest.approx(facts["rate_hz"], rel=0.01)
-
-
-def test_echoes_sway_late_and_never_early():
-    click = np.zeros(SAMPLE_RATE)
-    click[8_000] = 1
-    for seed in range(4):
-        late = np.flatnonzero(np.abs(effects.swaying_echoes(click, 1.0, rng(seed))[0]) > 1e-6)
-        assert late[0] >= 8_000 - 2 and 8_000 < late[-1] < 8_000 + 0.05 * SAMPLE_RATE
-
-
-def test_the_gate_cuts_what_is_soft_and_leaves_what_is_loud():
-    time_s = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
-    tone = np.sin(2 * np.pi * 1_000 * time_s) * np.where(time_s < 1, 1, 0.01)  # 40 dB softer
-    gated, facts = effects.spectral_gate(tone, 0.6, rng())
-    assert facts["below_db"] < 40
-    loud, soft = slice(2_000, 14_000), slice(18_000, 30_000)
-    assert rms_dbfs(gated[loud]) == pytest.approx(rms_dbfs(tone[loud]), abs=0.1)
-    cut_db = rms_dbfs(gated[soft]) - rms_dbfs(tone[soft])
-    assert cut_db == pytest.approx(facts["floor_db"], abs=1)
-
-
-@pytest.mark.parametrize(
-    "function",
-    [interference.tones, interference.gusts, interference.buzz, interference.knocks],
-)
-def test_interference_has_its_snr_and_wind_and_knocks_are_low(function):
-    noisy, facts = function(SPEECH[0], 0.6, rng(2))
-    sound = noisy - SPEECH[0]
-    snr_db = rms_dbfs(SPEECH[0][active_mask(SPEECH[0])]) - rms_dbfs(sound)
-    assert snr_db == pytest.approx(facts["snr_db"], abs=1e-6)
-    spectrum = np.abs(np.fft.rfft(sound)) ** 2
-    middle_hz = np.searchsorted(np.cumsum(spectrum), spectrum.sum() / 2) / 2  # of 2 s
-    assert (middle_hz < 500) == (function in (interference.gusts, interference.knocks))
-
-
 def test_packets_are_lost_as_often_and_in_such_runs():
     lost = packets.gilbert_losses(200_000, 0.2, 3.0, rng())
     runs = np.sum(np.diff(lost.astype(int)) == 1)
@@ -323,14 +255,6 @@ def test_draws_follow_the_chain():
     assert share[1:] == pytest.approx(list(N_DAMAGES.values()), abs=0.06)
     drawn = {name for drawn in draws for name, _ in drawn}
     assert drawn == {name for name, one in DAMAGES.items() if one.weight}
-
-
-def test_effects_are_drawn_by_themselves_and_all_alike():
-    drawn = [draw_effect(rng(seed)) for seed in range(1_500)]
-    assert all(len(one) == 1 and 0 <= one[0][1] <= 1 for one in drawn)
-    counts = collections.Counter(name for ((name, _),) in drawn)
-    assert set(counts) == {name for name, one in DAMAGES.items() if not one.weight}
-    assert min(counts.values()) > 0.6 * max(counts.values())
 
 
 def test_what_was_mistaken_is_drawn_more_often():

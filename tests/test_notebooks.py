@@ -19,7 +19,7 @@ from aqp_utils.core.files import sha256
 from aqp_utils.predict.predictor import Predictor
 from aqp_utils.runs.notebooks import NOTEBOOKS, STUDY, declared_parameters
 from aqp_utils.runs.parameters import PARAMETERS, check
-from aqp_utils.training.field.recipe import ALL_VERSIONS, VERSIONS
+from aqp_utils.training.field.recipe import ALL_VERSIONS, TEST_VERSIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "notebooks"
@@ -289,9 +289,9 @@ def test_the_field_notebook_leaves_a_predictor_that_predicts(field_run):
     assert 1 <= result.interval[0] <= result.score <= result.interval[1] <= 4.5
     card = json.loads((field_run / "field" / "predictor" / "card.json").read_text())
     clips = pd.read_csv(field_run / "field" / "clips.csv")
-    further = ALL_VERSIONS - VERSIONS  # of those that are learned from
-    learned, rest = divmod(card["clips"] + card["left_out"] - 50 * VERSIONS, further)
-    heard = clips.loc[clips["version"] >= VERSIONS, "source"].nunique()
+    further = ALL_VERSIONS - TEST_VERSIONS  # of those that are learned from
+    learned, rest = divmod(card["clips"] + card["left_out"] - 50 * TEST_VERSIONS, further)
+    heard = clips.loc[clips["version"] >= TEST_VERSIONS, "source"].nunique()
     assert rest == 0 and heard <= learned <= heard + card["left_out"] // further
     assert 25 < learned < 50
     assert "PCC" in batch.headline(field_run / "field" / "metrics.json")

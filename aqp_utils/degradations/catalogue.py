@@ -20,9 +20,7 @@ from aqp_utils.degradations import (
     bands,
     clipping,
     dynamics,
-    effects,
     enhancement,
-    interference,
     noise,
     reverberators,
     rooms,
@@ -36,6 +34,7 @@ from aqp_utils.degradations.codecs import (
     vocoders,
 )
 from aqp_utils.degradations.degrade import DEGRADATIONS
+from aqp_utils.degradations.rare import accidents, effects, interference, processors
 from aqp_utils.degradations.timing import clocks, tempo, time_scale
 
 SHORTEST = 1_600  # samples, 0.1 s; less holds no frame of most codecs
@@ -80,7 +79,7 @@ class FieldDamage:
     about : str
         One line.
     weight : float
-        In a draw from its family; 0 for what `draw_effect` draws.
+        In a draw from its family; 0 for what is `RARE`.
     available : callable
         () -> bool; false where an optional codec is missing.
     """
@@ -157,6 +156,11 @@ def _listed(family, *functions, **options):
         FieldDamage(one.__name__, family, one, one.__doc__.partition("\n")[0], **options)
         for one in functions
     ]
+
+
+def _rare(family, *functions):
+    """What no draw from its family meets."""
+    return _listed(family, *functions, weight=0.0)
 
 
 def _coded(function, encoder, **options):
@@ -252,23 +256,36 @@ ALL_DAMAGES = [
     *_coded(ffmpeg.real_144, "real_144", weight=0.3),
     *_listed("packets", packets.packet_loss, packets.dropouts, clocks.buffer_slips),
 ]
-# Further damages, which no draw from a family meets: of the family whose marks they leave.
-ALL_DAMAGES += [
-    *_listed("room", effects.swaying_echoes, weight=0.0),
-    *_listed(
-        "noise",
-        interference.tones,
-        interference.gusts,
-        interference.buzz,
-        interference.knocks,
-        weight=0.0,
-    ),
-    *_listed(
-        "level", effects.tremolo, effects.ring_modulation, effects.frequency_shift, weight=0.0
-    ),
-    *_listed("enhancement", effects.spectral_gate, weight=0.0),
-    *_listed("band", effects.equaliser, effects.sample_and_hold, weight=0.0),
-]
+# What recordings meet now and then, which no draw from a family meets: of the family whose marks it
+# leaves. Two shelves, as the clips of the first were made before the second was there.
+RARE = (
+    [
+        *_rare("room", effects.swaying_echoes),
+        *_rare(
+            "noise", interference.tones, interference.gusts, interference.buzz, interference.knocks
+        ),
+        *_rare("level", effects.tremolo, effects.ring_modulation, effects.frequency_shift),
+        *_rare("enhancement", effects.spectral_gate),
+        *_rare("band", effects.equaliser, effects.sample_and_hold),
+    ],
+    [
+        *_rare("room", processors.resonances),
+        *_rare("noise", interference.bursts, interference.other_talker, accidents.bit_errors),
+        *_rare(
+            "clip",
+            accidents.wrapped,
+            accidents.dead_zone,
+            accidents.bent,
+            accidents.slew_limited,
+            processors.distorted_band,
+        ),
+        *_rare("level", processors.bands_compressed),
+        *_rare("enhancement", processors.holes, processors.rounded_levels),
+        *_rare("band", processors.swept_filter, processors.wandering_response),
+        *_rare("packets", accidents.repeats, accidents.shuffled_grains),
+    ],
+)
+ALL_DAMAGES += [damage for shelf in RARE for damage in shelf]
 DAMAGES = {damage.name: damage for damage in ALL_DAMAGES if damage.available()}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from aqp_utils.core.audio import rms_dbfs
 from aqp_utils.core.package import ASSETS
-from aqp_utils.degradations.catalogue import DAMAGES, FAMILIES, SILENT_DBFS, check_clip
+from aqp_utils.degradations.catalogue import DAMAGES, FAMILIES, RARE, SILENT_DBFS, check_clip
 
 ATTEMPTS = 20  # draws before `damaged` gives up on a clip
 # Whole mechanisms that no training but the last one learns from, each of a family with others in
@@ -112,20 +112,21 @@ def draw_hard(rng, families=tuple(FAMILIES)):
     return [(kinds[kind].name, float((quarter + rng.random()) / chances.shape[1]))]
 
 
-def draw_effect(rng):
-    """Draw one of the effects and interferences, all alike, at any intensity.
+def draw_rare(rng, shelf):
+    """Draw one damage of a shelf of `RARE`, all alike, at any intensity.
 
     Parameters
     ----------
     rng : numpy.random.Generator
+    shelf : int
 
     Returns
     -------
     list of (str, float)
         One name in `DAMAGES`, and its intensity.
     """
-    effects_there = [name for name, one in DAMAGES.items() if not one.weight]
-    return [(effects_there[rng.integers(len(effects_there))], float(rng.random()))]
+    names = [one.name for one in RARE[shelf]]
+    return [(names[rng.integers(len(names))], float(rng.random()))]
 
 
 def damaged(audio, rng, draw=draw_damages):
@@ -137,7 +138,7 @@ def damaged(audio, rng, draw=draw_damages):
         As in `FieldDamage.apply`.
     rng : numpy.random.Generator
     draw : callable
-        rng -> damages and intensities, as `draw_damages`, `draw_hard` and `draw_effect`.
+        rng -> damages and intensities, as `draw_damages`, `draw_hard` and `draw_rare`.
 
     Returns
     -------

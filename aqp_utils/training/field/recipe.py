@@ -9,7 +9,8 @@ import numpy as np
 from aqp_utils.core.audio import level_of_training
 from aqp_utils.core.randomness import rng_for
 from aqp_utils.data.labels import measured_pesq
-from aqp_utils.degradations.draws import damaged, draw_damages, draw_effect, draw_hard
+from aqp_utils.degradations.catalogue import RARE
+from aqp_utils.degradations.draws import damaged, draw_damages, draw_hard, draw_rare
 from aqp_utils.features.psychoacoustics import psychoacoustic_features
 from aqp_utils.training.field.sources import draw_source
 
@@ -19,11 +20,12 @@ VERSIONS = 5  # version 0 is the clean source, 1 to 4 are damaged
 HARD_VERSIONS = 4  # more of those that are learned from, with what a predictor mistook most
 STRETCHED_VERSIONS = 2  # and more from time stretchers, which nothing but splices gives away
 OTHER_VERSIONS = 1  # and one of the mechanisms held out, which only a last training learns from
-EFFECT_VERSIONS = 2  # and two from effects and interferences
+RARE_VERSIONS = 2  # and two from each shelf of what is rare; one of other sources
 FIRST_STRETCHED = VERSIONS + HARD_VERSIONS
 FIRST_OTHER = FIRST_STRETCHED + STRETCHED_VERSIONS
-FIRST_EFFECT = FIRST_OTHER + OTHER_VERSIONS
-ALL_VERSIONS = FIRST_EFFECT + EFFECT_VERSIONS  # of a source that is learned from
+FIRST_RARE = FIRST_OTHER + OTHER_VERSIONS
+ALL_VERSIONS = FIRST_RARE + RARE_VERSIONS * len(RARE)  # of a source that is learned from
+TEST_VERSIONS = VERSIONS + len(RARE)  # of a source that is not
 UNTOUCHED = 4.644  # P.862.2 of a clip against itself; measuring it again and again takes long
 FEATURE_SET = "psychoacoustic"
 PEAK = 32_000  # of the stored clips; the encoder normalises its input
@@ -45,7 +47,7 @@ def make_source(seed, source, duration_s):
     Returns
     -------
     audio : ndarray of int16, shape (versions, n)
-        VERSIONS of them, or ALL_VERSIONS if the source is learned from.
+        TEST_VERSIONS of them, or ALL_VERSIONS if the source is learned from.
     features : ndarray, shape (versions, 19)
     rows : list of dict
         What the table of `FieldClips` starts from; p862_2 is NaN where P.862.2 found no
@@ -55,7 +57,7 @@ def make_source(seed, source, duration_s):
     facts["part"] = part_of(facts["speaker"])
     clips, features, rows = [], [], []
     learned = facts["part"] == PARTS[0]
-    for version in range(ALL_VERSIONS if learned else VERSIONS):
+    for version in range(ALL_VERSIONS if learned else TEST_VERSIONS):
         heard, history, p862_2 = clean, [], UNTOUCHED
         if version:
             rng = rng_for(seed, "field", source, version)
@@ -75,11 +77,15 @@ def _draw_of(version, learned):
     """What draws the damages of a version from 1 on."""
     if version < VERSIONS:
         return partial(draw_damages, held_out=not learned and version % 2 == 0)
+    if not learned:
+        return partial(draw_rare, shelf=version - VERSIONS)
     if version < FIRST_STRETCHED:
         return draw_hard
     if version < FIRST_OTHER:
         return partial(draw_hard, families=("tempo",))
-    return partial(draw_damages, held_out=True) if version < FIRST_EFFECT else draw_effect
+    if version < FIRST_RARE:
+        return partial(draw_damages, held_out=True)
+    return partial(draw_rare, shelf=(version - FIRST_RARE) // RARE_VERSIONS)
 
 
 def _label(clean, heard):

@@ -48,7 +48,7 @@ from aqp_utils.training.field.network import (
     shipped_folder,
     take_over,
 )
-from aqp_utils.training.field.recipe import FIRST_EFFECT, FIRST_OTHER, FIRST_STRETCHED
+from aqp_utils.training.field.recipe import FIRST_OTHER, FIRST_RARE, FIRST_STRETCHED
 from aqp_utils.training.state import Clock, load_checkpoint, save_checkpoint
 
 CHECKPOINT, BEST, KEPT = "checkpoint.safetensors", "best.safetensors", "kept.json"
@@ -233,7 +233,7 @@ class Training:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         version = clips.table["version"].to_numpy()
-        is_other = (version >= FIRST_OTHER) & (version < FIRST_EFFECT)
+        is_other = (version >= FIRST_OTHER) & (version < FIRST_RARE)
         learned = (clips.table["part"] == "train").to_numpy() & (settings.everything | ~is_other)
         scaler = StandardScaler().fit(known[learned])
         self.model = self.new_model(scaler.mean_, scaler.scale_).to(device)

@@ -8,14 +8,10 @@ from scipy.signal import hilbert, istft, stft
 
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.degradations.noise import random_equaliser_db
-from aqp_utils.degradations.strength import blurred, geometric, linear
+from aqp_utils.degradations.strength import blurred, geometric, linear, log_uniform
 from aqp_utils.degradations.timing.clocks import read_at
 
 GATE_WINDOW = 512  # samples, 32 ms
-
-
-def _log_uniform(rng, low, high):
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _angle(hz, n, rng):
@@ -25,15 +21,15 @@ def _angle(hz, n, rng):
 
 def tremolo(audio, strength, rng):
     """Level that sways 1 to 20 times a second by 5 to 100 %, softly or in steps: fading radio."""
-    depth, rate_hz = geometric(strength, 0.05, 1.0), _log_uniform(rng, 1, 20)
-    edge = _log_uniform(rng, 0.3, 10)  # the more, the squarer
+    depth, rate_hz = geometric(strength, 0.05, 1.0), log_uniform(rng, 1, 20)
+    edge = log_uniform(rng, 0.3, 10)  # the more, the squarer
     sway = np.tanh(edge * np.sin(_angle(rate_hz, len(audio), rng))) / np.tanh(edge)
     return audio * (1 - depth * (1 + sway) / 2), {"depth": depth, "rate_hz": rate_hz}
 
 
 def ring_modulation(audio, strength, rng):
     """A share of 3 to 100 % is multiplied by a tone of 15 to 1,000 Hz."""
-    share, carrier_hz = geometric(strength, 0.03, 1.0), _log_uniform(rng, 15, 1_000)
+    share, carrier_hz = geometric(strength, 0.03, 1.0), log_uniform(rng, 15, 1_000)
     ring = np.sqrt(2) * np.sin(_angle(carrier_hz, len(audio), rng))
     return audio * (1 - share + share * ring), {"share": share, "carrier_hz": carrier_hz}
 
@@ -51,7 +47,7 @@ def swaying_echoes(audio, strength, rng):
     wet, n_copies, n = geometric(strength, 0.03, 1.0), int(rng.integers(1, 4)), len(audio)
     result = audio.copy()
     for _ in range(n_copies):
-        late_s, sway_hz = _log_uniform(rng, 5e-4, 0.025), _log_uniform(rng, 0.1, 4)
+        late_s, sway_hz = log_uniform(rng, 5e-4, 0.025), log_uniform(rng, 0.1, 4)
         late_s = late_s * (1 + rng.uniform(0.1, 0.9) * np.sin(_angle(sway_hz, n, rng)))
         copy = read_at(audio, np.maximum(np.arange(n) - late_s * SAMPLE_RATE, 0))
         result += wet * float(rng.choice((-1.0, 1.0))) / n_copies * copy
@@ -67,7 +63,7 @@ def equaliser(audio, strength, rng):
 
 def sample_and_hold(audio, strength, rng):
     """A share of 1 to 100 % is held at 12 to 1.5 kHz with no filter before or after: old games."""
-    share, rate_hz = geometric(strength, 0.01, 1.0), _log_uniform(rng, 1_500, 12_000)
+    share, rate_hz = geometric(strength, 0.01, 1.0), log_uniform(rng, 1_500, 12_000)
     step = np.arange(len(audio)) * rate_hz / SAMPLE_RATE + rng.uniform()
     held = np.ceil((np.floor(step) - step) * SAMPLE_RATE / rate_hz).astype(int)
     held = audio[np.maximum(np.arange(len(audio)) + held, 0)]

@@ -1,11 +1,11 @@
-"""Sounds that are no noise: beeps and sirens, wind, the buzz of a transmitter, knocks.
+"""Sounds that are no steady noise: beeps, wind, a transmitter, knocks, bursts, another talker.
 
 Every damage takes (audio, strength, rng) and returns (audio, facts). The SNR is that of the active
 part of the speech against the mean of the sound, as it comes and goes.
 """
 
 import numpy as np
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter, resample_poly, sosfilt
 
 from aqp_utils.core.audio import SAMPLE_RATE
 from aqp_utils.degradations.noise import add_changing, coloured_noise, slow_gain_db
@@ -22,9 +22,11 @@ def _tone(n, rng):
     wave = np.sin(2 * np.pi * (rate_hz * time_s + rng.uniform()))
     if kind != "steady":
         octaves = rng.uniform(0.02, 0.6) * (wave if kind == "gliding" else np.sign(wave))
-    phase = np.cumsum(rng.uniform(1, 1.5) * 2 ** (rng.uniform(8, 11.5) + octaves)) / SAMPLE_RATE
-    harmonics = range(1, int(rng.integers(2, 6)))
-    tone = sum(np.sin(2 * np.pi * k * phase) * rng.uniform(0, 1) / k for k in harmonics)
+    hz = rng.uniform(1, 1.5) * 2 ** (rng.uniform(8, 11.5) + octaves)
+    phase, tone = 2 * np.pi * np.cumsum(hz) / SAMPLE_RATE, np.zeros(n)
+    for k in range(1, int(rng.integers(2, 6))):
+        heard = k * hz < SAMPLE_RATE / 2  # what is higher would fold back
+        tone += heard * np.sin(k * phase) * rng.uniform(0, 1) / k
     if rng.random() < 0.5:  # on and off
         tone = tone * (np.sin(2 * np.pi * rng.uniform(0.5, 8) * time_s) > rng.uniform(-0.7, 0.7))
     return tone
@@ -72,3 +74,25 @@ def knocks(audio, strength, rng):
         start = int(rng.integers(n))
         sound[start : start + length] += thump * 10 ** (rng.uniform(-12, 0) / 20)
     return add_changing(audio, sound[:n], snr_db), {"snr_db": snr_db, "per_second": per_second}
+
+
+def bursts(audio, strength, rng):
+    """Hiss of any colour in bursts of 10 to 500 ms: squelch, sea, a jacket on the microphone."""
+    snr_db, burst_s = linear(strength, 50.0, -8.0), float(np.exp(rng.uniform(*np.log((0.01, 0.5)))))
+    n, there = len(audio), rng.uniform(0.05, 0.6)  # share of the time
+    hiss, gain = coloured_noise(n, rng.uniform(-0.5, 2), rng), np.full(n, 1e-6)
+    for start in rng.integers(0, n, max(1, round(there * n / SAMPLE_RATE / burst_s))):
+        gain[start : start + int(rng.uniform(0.5, 2) * burst_s * SAMPLE_RATE)] = 1.0
+    lowpass = butter(1, rng.uniform(20, 400), fs=SAMPLE_RATE, output="sos")
+    hiss *= np.maximum(sosfilt(lowpass, gain), 1e-6)
+    return add_changing(audio, hiss, snr_db), {"snr_db": snr_db, "burst_s": burst_s}
+
+
+def other_talker(audio, strength, rng):
+    """One voice behind the voice: the clip itself from another place, at another pitch, muffled."""
+    snr_db, up = linear(strength, 45.0, -3.0), int(rng.integers(80, 126))
+    voice = np.resize(resample_poly(audio, up, 100), len(audio))
+    voice = np.roll(voice, int(rng.uniform(0.2, 0.8) * len(audio)))
+    muffled = butter(1, rng.uniform(1_500, 7_500), fs=SAMPLE_RATE, output="sos")
+    voice = sosfilt(muffled, voice)
+    return add_changing(audio, voice, snr_db), {"snr_db": snr_db, "pitch": 100 / up}
