@@ -10,7 +10,9 @@ import torch
 
 from aqp_utils.core.audio import write_wav
 from aqp_utils.core.scale import SCALE
+from aqp_utils.data.intelligibility import stoi
 from aqp_utils.runs.notebooks import find_root
+from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.training.field import variants
 from aqp_utils.training.field.clips import FieldClips
 from aqp_utils.training.field.training import FieldSettings, predict
@@ -133,6 +135,26 @@ def test_what_was_pretrained_learns_more_slowly(clips, known, tmp_path):
     others = [value for name, value in moved.items() if name.startswith("network.body.0.weight")]
     assert 0 < max(listening) < 0.2 * max(others)
     assert slow["lr"] == pytest.approx(variants.SLOW * fast["lr"])
+
+
+def test_what_is_understood_falls_with_noise_and_not_with_level():
+    rng = np.random.default_rng(0)
+    clean = torch.from_numpy(speech_clip(2.5, rng)[0])
+    noise = clean.std() * torch.from_numpy(rng.standard_normal(len(clean)))
+    snrs_db = (20, 10, 0, -10)
+    heard = torch.stack([clean, 3 * clean, *(clean + 10 ** (-db / 20) * noise for db in snrs_db)])
+    understood = stoi(clean, heard)
+    assert understood[:2] == pytest.approx([1, 1], abs=1e-6)
+    assert (understood.diff()[1:] < -0.01).all() and 0 < understood[-1] < 0.7
+    assert stoi(clean[:4_000], heard[:, :4_000]).isnan().all()
+
+
+def test_a_pupil_may_have_several_teachers(clips, known, tmp_path):
+    pupil = begun(VARIANTS["taught by three of its kind"], clips, known, tmp_path)
+    one, other, *_ = pupil.teachers()
+    rows = np.arange(N)
+    told = [predict(net, clips, known, rows, "cpu").score for net in (one, other)]
+    assert not np.allclose(*told) and not pupil.clips.table["score"].equals(clips.table["score"])
 
 
 def test_a_pupil_is_told_half_of_what_the_teacher_says(clips, known, tmp_path):

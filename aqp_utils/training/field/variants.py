@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from aqp_utils.core.scale import CLASSES, SCALE
+from aqp_utils.data.intelligibility import stoi
 from aqp_utils.encoders.log_mel import WIDTH
 from aqp_utils.encoders.spectrogram import SpectrogramEncoder
 from aqp_utils.encoders.wav2vec2 import load_encoder
@@ -24,6 +25,8 @@ MARGIN = 1.0  # of triplets, for clips that are the whole scale apart
 FACTS = ("rt60_s", "drr_db", "floor_db", "crest_db", "ratio")  # of a recording, before damage
 FACT_WEIGHT = 0.1
 DISTURBANCE_WEIGHT = 0.3
+INTELLIGIBILITY_WEIGHT = 1.0
+TEACHERS = 3  # of an ensemble
 SLOW = 0.05  # of the learning rate, for what was pretrained
 N_FEATURES = len(FEATURES)
 WIDER = (48, 96, 192, 384)
@@ -182,20 +185,69 @@ class Disturbance(ToTheEnd):
         return super().loss(inputs, labels, groups) + DISTURBANCE_WEIGHT * errors.mean()
 
 
+class _Listener(SpectrogramEncoder):
+    """Remembers the batch it heard last."""
+
+    def forward(self, audio):
+        self.audio = audio
+        return super().forward(audio)
+
+
+class Intelligibility(ToTheEnd):
+    """Beside the score, say how much could be understood: STOI against the clean clip."""
+
+    def new_model(self, mean, scale):
+        """A `FieldNet` with one more head."""
+        net = super().new_model(mean, scale)
+        net.spectrogram = _Listener(self.settings.seed)
+        net.understood = torch.nn.Linear(len(net.mean) + net.spectrogram.size, 1)
+        return net
+
+    def loss(self, inputs, labels, groups):
+        """As ever, plus the absolute error of STOI, where it is defined."""
+        parts = self.model.spectrogram.audio.split([len(group) for group in groups])
+        wanted = torch.cat([stoi(part[0], part) for part in parts])
+        errors = (self.model.understood(inputs).squeeze(1) - wanted).abs().nan_to_num()
+        return super().loss(inputs, labels, groups) + INTELLIGIBILITY_WEIGHT * errors.mean()
+
+
 class Taught(ToTheEnd):
     """Half of each label is what the predictor that ships says: distilled, as far as it goes."""
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
+        rows = np.flatnonzero(self.clips.table["part"] == "train")
+        said = [
+            predict(teacher, self.clips, self.known, rows, self.device).score
+            for teacher in self.teachers()
+        ]
+        table = self.clips.table.copy()
+        table.loc[rows, "score"] = (table.loc[rows, "score"] + np.mean(said, axis=0)) / 2
+        self.clips = replace(self.clips, table=table)
+
+    def teachers(self):
+        """Networks whose mean is taught."""
         hidden = self.settings.hidden
         teacher = FieldNet(self.model.mean, self.model.scale)
         take_over(teacher, shipped.FOLDER, hidden)
-        teacher = for_prediction(teacher, hidden)
-        rows = np.flatnonzero(self.clips.table["part"] == "train")
-        said = predict(teacher, self.clips, self.known, rows, self.device).score
-        table = self.clips.table.copy()
-        table.loc[rows, "score"] = (table.loc[rows, "score"] + said) / 2
-        self.clips = replace(self.clips, table=table)
+        return [for_prediction(teacher, hidden)]
+
+
+class TaughtByMany(Taught):
+    """Half of each label is what three networks of the same recipe say on average, distilled."""
+
+    def teachers(self):
+        """Networks with other random numbers, trained as long."""
+        return [
+            ToTheEnd(
+                self.clips,
+                self.known,
+                self.folder / f"teacher_{number}",
+                replace(self.settings, seed=OTHER_SEED + number),
+                self.device,
+            ).run()
+            for number in range(TEACHERS)
+        ]
 
 
 class _ListeningNet(FieldNet):
@@ -313,6 +365,7 @@ VARIANTS = {
     "without hearing stretchers": Variant(settings={"stretched_weight": 0.0}),
     "recording conditions as targets": Variant(Facts),
     "disturbance of moments as target": Variant(Disturbance),
+    "intelligibility as target": Variant(Intelligibility),
     "squared error": Variant(SquaredError),
     "distribution over the scale": Variant(Distribution),
     "never retold": Variant(settings={"retold": 0.0}),
@@ -324,6 +377,7 @@ VARIANTS = {
     "all layers of Wav2Vec2": Variant(Layers),
     "Wav2Vec2 tuned": Variant(Tuned),
     "taught by the one that ships": Variant(Taught),
+    "taught by three of its kind": Variant(TaughtByMany),
     "without the spectrogram": Variant(Deaf, settings={"retold": 0.0, "hidden": 0.0}),
     "wider convolutions": Variant(Wider),
     "twice as long": Variant(longer=2),
