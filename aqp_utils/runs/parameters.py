@@ -232,7 +232,7 @@ PRESETS = {
     "field": {
         "SEED": 2,
         "N_SOURCES": 7_000,
-        "FIELD_EPOCHS": 4,
+        "FIELD_EPOCHS": 6,
         "FIELD_START": "shipped",
         "FIELD_HELD_OUT": False,
     },  # making/train_predictor instead of the series
