@@ -80,11 +80,11 @@ def _one_of(*choices):
     return _words(choices), lambda v: isinstance(v, str) and v in choices
 
 
-def _some_of(words, choices):
+def _some_of(words, choices, at_least=1):
     def accepts(v):
-        if not isinstance(v, list | tuple) or not v or any(isinstance(i, bool) for i in v):
+        if not isinstance(v, list | tuple) or any(isinstance(i, bool) for i in v):
             return False
-        return all(item in choices for item in v) and len(set(v)) == len(v)
+        return len(v) >= at_least and all(item in choices for item in v) and len(set(v)) == len(v)
 
     return words, accepts
 
@@ -131,6 +131,7 @@ _SWITCH = "True and False", lambda v: isinstance(v, bool)
 _HIDDEN = "a list of 1 to 6 integers from 1 to 8192", _is_hidden
 _LAYER = "default (what suits the encoder) and integers from -100 to 99", _is_layer
 _DEVICE = "auto, cpu, cuda, cuda:N and mps", _is_device
+_SEVERITIES = _some_of(f"two or more of {_words(SEVERITIES)}", SEVERITIES, at_least=2)
 _KINDS = _some_of(f"a list of {_words(DEGRADATIONS)}, each once", DEGRADATIONS)
 _ENCODER = (
     f"{', '.join(ENCODER_WORDS)}, a Hugging Face name such as facebook/wav2vec2-base "
@@ -155,8 +156,8 @@ _TABLE = (
               "length of a clip", "s"),
     Parameter("AUDIO_FORMAT", "wav", *_one_of("wav", "flac"),
               "how clips are stored, with the same samples", scope="stage"),
-    Parameter("SEVERITIES", list(SEVERITIES), *_some_of(_words(SEVERITIES), SEVERITIES),
-              "severities of each degradation, 1 mild to 3 strong"),
+    Parameter("SEVERITIES", list(SEVERITIES), *_SEVERITIES,
+              "severities of each degradation, 1 mild to 3 strong; one would be one class"),
     Parameter("GAPS", True, *_SWITCH,
               "leave gaps between the severities; without, every score can occur"),
     Parameter("LABEL", "pseudo_pesq", *_one_of("pseudo_pesq", "measured"),
