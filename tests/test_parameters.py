@@ -19,6 +19,7 @@ WRONG = [
     ("SEVERITIES", 1),
     ("SEVERITIES", [True]),
     ("DEGRADATIONS", ["noise", "hum"]),
+    ("SEVERITIES", [3]),  # one class alone
     ("DEGRADATIONS", "noise"),
     ("SCORE_WEIGHT", -0.1),
     ("LEARNING_RATE", 0),
@@ -60,7 +61,7 @@ def test_wrong_values_are_refused_in_one_sentence(name, value):
 def test_the_message_says_what_is_allowed():
     with pytest.raises(ValueError) as error:
         check("SEVERITIES", [4])
-    assert str(error.value) == "SEVERITIES = [4]: allowed are 1, 2 and 3."
+    assert str(error.value) == "SEVERITIES = [4]: allowed are two or more of 1, 2 and 3."
 
 
 def test_a_misspelt_name_is_answered_with_the_closest():
@@ -76,7 +77,7 @@ def test_kinds_are_those_of_the_degradations():
     ("name", "text", "value"),
     [
         ("SEVERITIES", "[1,3]", [1, 3]),
-        ("SEVERITIES", "2", [2]),
+        ("DEGRADATIONS", "noise", ["noise"]),
         ("DEGRADATIONS", "noise, clip", ["noise", "clip"]),
         ("DEGRADATIONS", "['noise', 'clip']", ["noise", "clip"]),
         ("ENCODER", "random", "random"),
