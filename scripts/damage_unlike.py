@@ -1,4 +1,4 @@
-"""Damage clean recordings in twelve ways that no training meets, to measure what it is worth there.
+"""Damage clean recordings in ways that no training meets, to measure what it is worth there.
 
     python scripts/damage_unlike.py OUT LABELS.csv [LABELS.csv …]   # minutes
     python scripts/measure_predictor.py OUT/labels.csv "…" --score pesq_wb --raw-pesq --person voice
@@ -25,10 +25,11 @@ sys.path.insert(0, str(ROOT))
 
 from aqp_utils.core.audio import SAMPLE_RATE  # noqa: E402
 from aqp_utils.core.files import write_csv  # noqa: E402
+from aqp_utils.core.randomness import log_uniform  # noqa: E402
 from aqp_utils.data.labels import measured_pesq  # noqa: E402
 from aqp_utils.degradations.noise import coloured_noise  # noqa: E402
-from aqp_utils.degradations.spectrogram import sound_of, spectra_of  # noqa: E402
-from aqp_utils.degradations.strength import geometric, linear, log_uniform  # noqa: E402
+from aqp_utils.degradations.spectrogram import N_FFT, sound_of, spectra_of  # noqa: E402
+from aqp_utils.degradations.strength import geometric, linear  # noqa: E402
 
 PEAK = 0.5  # of what is written
 
@@ -81,7 +82,7 @@ def few_coefficients(audio, strength, rng):
 
 def copied_band(audio, strength, rng):
     """What is above 6 to 1 kHz is replaced by what is below, moved up: a cheap extension."""
-    from_bin = round(geometric(strength, 6_000, 1_000) / SAMPLE_RATE * 512)
+    from_bin = round(geometric(strength, 6_000, 1_000) / SAMPLE_RATE * N_FFT)
     spectra = spectra_of(audio)
     moved = np.resize(spectra[1:from_bin], spectra[from_bin:].shape)
     level = np.sqrt(np.mean(np.abs(spectra[from_bin:]) ** 2) / np.mean(np.abs(moved) ** 2))

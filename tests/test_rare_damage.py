@@ -145,6 +145,11 @@ def test_what_repeats_is_what_was_there_before():
         assert 0 < len(changed) / len(audio) < 1 and np.isin(again[changed], audio).all()
 
 
+def test_the_shortest_clip_can_repeat_as_well():
+    for seed in range(50):
+        assert np.isfinite(accidents.repeats(some_noise(0.1), 0.9, rng(seed))[0]).all()
+
+
 def test_grains_that_stay_add_up_to_the_clip_and_strayed_ones_do_not():
     audio = some_noise(1)
     stayed, facts = accidents.shuffled_grains(tone(50), 0.0, rng())

@@ -1,4 +1,4 @@
-"""One seed, one independent random stream per clip."""
+"""One seed, one independent random stream per clip; a draw on a log axis."""
 
 import numpy as np
 
@@ -30,3 +30,8 @@ def rng_for(seed, stage, source=0, kind=0, severity=0):
     """
     key = (STAGES[stage], source, kind, severity)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def log_uniform(rng, low, high):
+    """A random value between `low` and `high`, all octaves alike."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))

@@ -1,4 +1,4 @@
-"""From a strength of 0 to 1 to a physical parameter, on a plain or a log axis; one at random."""
+"""From a strength of 0 to 1 to a physical parameter: a straight line, on a plain or a log axis."""
 
 import numpy as np
 
@@ -17,8 +17,3 @@ def geometric(strength, mild, severe):
 def blurred(strength, rng, spread=0.15):
     """`strength` with a normal deviation, kept in 0 to 1: lets two parameters go their own ways."""
     return float(np.clip(strength + spread * rng.standard_normal(), 0, 1))
-
-
-def log_uniform(rng, low, high):
-    """A random value between `low` and `high`, all octaves alike."""
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))

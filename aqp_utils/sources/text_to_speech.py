@@ -20,6 +20,7 @@ import soundfile as sf
 import soxr
 
 from aqp_utils.core.audio import ACTIVE_LEVEL_DBFS, SAMPLE_RATE, active_mask, set_level_dbfs
+from aqp_utils.core.randomness import log_uniform
 
 TIMEOUT_S = 30
 SPEAKER_SCALES = (0.86, 1.3)  # played faster or slower: another vocal tract and another pitch
@@ -201,7 +202,7 @@ def synthesized_speech(program, duration_s, rng):
     RuntimeError
         If the program fails or stays silent.
     """
-    scale = float(np.exp(rng.uniform(*np.log(SPEAKER_SCALES))))
+    scale = log_uniform(rng, *SPEAKER_SCALES)
     n_words = int(np.ceil(duration_s * scale * rng.uniform(*WORDS_PER_S)))
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "speech.wav")

@@ -9,10 +9,10 @@ from scipy.linalg import solve_toeplitz
 from scipy.signal import lfilter, lfiltic
 
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.degradations.spectrogram import N_FFT, sound_of, spectra_of
 from aqp_utils.degradations.strength import blurred, geometric, linear
 
 FRAME, HOP = 400, 160  # samples: 25 and 10 ms
-N_FFT = 512
 ROUNDS = 6
 
 
@@ -55,14 +55,6 @@ def _noisy_residual(residual, noise_db, coded_hz, rng):
     return np.fft.irfft(spectrum, len(residual))
 
 
-def _spectra(audio):
-    return librosa.stft(np.asarray(audio, dtype=np.float64), n_fft=N_FFT, hop_length=HOP)
-
-
-def _sound(spectra, n):
-    return librosa.istft(spectra, n_fft=N_FFT, hop_length=HOP, length=n)
-
-
 def _through_mel_bands(size, n_mels):
     """Each bin as the mean of the mel bands that it is part of; shape of `size`."""
     bands = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=n_mels, norm=None)
@@ -78,21 +70,22 @@ def mel_vocoder(audio, strength, rng):
     """
     n_mels = round(geometric(blurred(strength, rng), 80, 20))
     share, error_rad = geometric(strength, 0.02, 1.0), geometric(strength, 0.05, 1.5)
-    spectra = _spectra(audio)
+    spectra = spectra_of(audio, HOP)
     size = np.abs(spectra)
     size = (1 - share) * size + share * _through_mel_bands(size, n_mels)
     phases = np.angle(spectra) + error_rad * rng.standard_normal(spectra.shape)
     for _ in range(ROUNDS):
-        phases = np.angle(_spectra(_sound(size * np.exp(1j * phases), len(audio))))
+        sound = sound_of(size * np.exp(1j * phases), len(audio), HOP)
+        phases = np.angle(spectra_of(sound, HOP))
     facts = {"n_mels": n_mels, "share": share, "error_rad": error_rad}
-    return _sound(size * np.exp(1j * phases), len(audio)), facts
+    return sound_of(size * np.exp(1j * phases), len(audio), HOP), facts
 
 
 def disturbed_phases(audio, strength, rng):
     """Magnitudes as they are, phases off by 0.02 to 3 rad, in all bins or above a frequency."""
     error_rad = geometric(strength, 0.02, 3.0)
     from_hz = 0.0 if rng.random() < 0.5 else float(rng.uniform(500, 3000))
-    spectra = _spectra(audio)
+    spectra = spectra_of(audio, HOP)
     wrong = librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=N_FFT)[:, None] >= from_hz
     turned = spectra * np.exp(1j * error_rad * wrong * rng.standard_normal(spectra.shape))
-    return _sound(turned, len(audio)), {"error_rad": error_rad, "from_hz": from_hz}
+    return sound_of(turned, len(audio), HOP), {"error_rad": error_rad, "from_hz": from_hz}

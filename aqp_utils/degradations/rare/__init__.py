@@ -1,1 +1,1 @@
-"""What recordings meet now and then: of no family, drawn one kind like another."""
+"""What recordings meet now and then: drawn one kind like another, and not with its family."""

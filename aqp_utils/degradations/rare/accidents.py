@@ -6,7 +6,8 @@ Every damage takes (audio, strength, rng) and returns (audio, facts).
 import numpy as np
 
 from aqp_utils.core.audio import SAMPLE_RATE
-from aqp_utils.degradations.strength import geometric, linear, log_uniform
+from aqp_utils.core.randomness import log_uniform
+from aqp_utils.degradations.strength import geometric, linear
 
 FULL_SCALE = 30_000  # of 16-bit words, for the peak
 HIGHEST_ORDER = 8  # of a bent characteristic
@@ -25,14 +26,15 @@ def bit_errors(audio, strength, rng):
 def repeats(audio, strength, rng):
     """Blocks of 3 to 150 ms are played again, up to four times, in place of what follows."""
     share, block_s = geometric(strength, 0.003, 0.6), log_uniform(rng, 0.003, 0.15)
-    n, block = len(audio), int(block_s * SAMPLE_RATE)
+    n = len(audio)
+    block = min(int(block_s * SAMPLE_RATE), n // 3)
     result, filled = audio.copy(), 0
     while filled < share * n:
         times = int(rng.integers(1, 5))
-        start = int(rng.integers(0, max(1, n - 2 * block)))
+        start = int(rng.integers(0, n - 2 * block))
         again = np.tile(result[start : start + block], times)[: n - start - block]
         result[start + block : start + block + len(again)] = again
-        filled += max(1, len(again))
+        filled += len(again)
     return result, {"share": share, "block_s": block_s}
 
 

@@ -7,8 +7,9 @@ import numpy as np
 from scipy.signal import hilbert, istft, stft
 
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.randomness import log_uniform
 from aqp_utils.degradations.noise import random_equaliser_db
-from aqp_utils.degradations.strength import blurred, geometric, linear, log_uniform
+from aqp_utils.degradations.strength import blurred, geometric, linear
 from aqp_utils.degradations.timing.clocks import read_at
 
 GATE_WINDOW = 512  # samples, 32 ms

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.signal import butter, resample_poly, sosfilt
 
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.randomness import log_uniform
 from aqp_utils.degradations.noise import add_changing, coloured_noise, slow_gain_db
 from aqp_utils.degradations.strength import linear
 
@@ -43,7 +44,7 @@ def tones(audio, strength, rng):
 def gusts(audio, strength, rng):
     """Wind at the microphone: rumble under 80 to 500 Hz that comes in gusts."""
     snr_db, n = linear(strength, 45.0, -15.0), len(audio)
-    cutoff_hz = float(np.exp(rng.uniform(*np.log((80, 500)))))
+    cutoff_hz = log_uniform(rng, 80, 500)
     rumble = coloured_noise(n, rng.uniform(0, 1.5), rng)
     rumble = sosfilt(butter(2, cutoff_hz, fs=SAMPLE_RATE, output="sos"), rumble)
     rumble *= 10 ** (slow_gain_db(n, rng.uniform(0.5, 4), rng.uniform(2, 12), rng) / 20)
@@ -69,7 +70,7 @@ def knocks(audio, strength, rng):
     n, length = len(audio), SAMPLE_RATE // 5
     sound, time_s = np.zeros(n + length), np.arange(length) / SAMPLE_RATE
     for _ in range(max(1, round(per_second * n / SAMPLE_RATE))):
-        hz, decay_s = np.exp(rng.uniform(*np.log((30, 500)))), rng.uniform(0.005, 0.05)
+        hz, decay_s = log_uniform(rng, 30, 500), rng.uniform(0.005, 0.05)
         thump = np.sin(2 * np.pi * hz * time_s) * np.exp(-time_s / decay_s)
         start = int(rng.integers(n))
         sound[start : start + length] += thump * 10 ** (rng.uniform(-12, 0) / 20)
@@ -78,7 +79,7 @@ def knocks(audio, strength, rng):
 
 def bursts(audio, strength, rng):
     """Hiss of any colour in bursts of 10 to 500 ms: squelch, sea, a jacket on the microphone."""
-    snr_db, burst_s = linear(strength, 50.0, -8.0), float(np.exp(rng.uniform(*np.log((0.01, 0.5)))))
+    snr_db, burst_s = linear(strength, 50.0, -8.0), log_uniform(rng, 0.01, 0.5)
     n, there = len(audio), rng.uniform(0.05, 0.6)  # share of the time
     hiss, gain = coloured_noise(n, rng.uniform(-0.5, 2), rng), np.full(n, 1e-6)
     for start in rng.integers(0, n, max(1, round(there * n / SAMPLE_RATE / burst_s))):

@@ -9,8 +9,9 @@ from scipy.ndimage import gaussian_filter1d, zoom
 from scipy.signal import butter, iirpeak, lfilter, sosfilt
 
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.randomness import log_uniform
 from aqp_utils.degradations.spectrogram import HOP, N_FFT, sound_of, spectra_of
-from aqp_utils.degradations.strength import blurred, geometric, linear, log_uniform
+from aqp_utils.degradations.strength import blurred, geometric, linear
 
 BINS_HZ = librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=N_FFT)
 OCTAVES = np.log2(np.maximum(BINS_HZ, BINS_HZ[1]) / BINS_HZ[1])  # over the lowest bin

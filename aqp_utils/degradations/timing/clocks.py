@@ -6,6 +6,7 @@ Every damage takes (audio, strength, rng) and returns (audio, facts).
 import numpy as np
 
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.randomness import log_uniform
 from aqp_utils.degradations.strength import blurred, geometric
 
 FADE = 16  # samples, 1 ms: of a slip that is smoothed
@@ -13,7 +14,7 @@ FADE = 16  # samples, 1 ms: of a slip that is smoothed
 
 def wow_and_flutter(audio, strength, rng):
     """Speed that sways by 0.05 to 3 %, 0.4 to 40 times a second, as on tape."""
-    depth, rate_hz = geometric(strength, 5e-4, 0.03), float(np.exp(rng.uniform(*np.log((0.4, 40)))))
+    depth, rate_hz = geometric(strength, 5e-4, 0.03), log_uniform(rng, 0.4, 40)
     n = len(audio)
     time_s = np.arange(n) / SAMPLE_RATE
     sway_s = np.zeros(n)

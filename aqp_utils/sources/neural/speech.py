@@ -40,6 +40,7 @@ from aqp_utils.core.audio import (
     SAMPLE_RATE,
 )
 from aqp_utils.core.package import ASSETS
+from aqp_utils.core.randomness import log_uniform
 from aqp_utils.sources.neural.float_convolutions import float_convolutions
 from aqp_utils.sources.neural.phonemes import LANGUAGES, phonemes
 from aqp_utils.sources.text_to_speech import random_text
@@ -193,7 +194,7 @@ def draw_utterance(engine, rng, language=None):
     """
     spoken = ENGINE_LANGUAGES[engine]
     language = language or spoken[rng.integers(len(spoken))]
-    pace = float(np.exp(rng.uniform(*np.log(PACES))))
+    pace = log_uniform(rng, *PACES)
     sentences = draw_sentences(language, rng.uniform(*LENGTHS_S) * pace, rng)
     pauses_s = rng.lognormal(np.log(0.4), 0.5, len(sentences) - 1).clip(0.1, 1.2)
     return Utterance(
@@ -203,7 +204,7 @@ def draw_utterance(engine, rng, language=None):
         tuple(float(pause_s) for pause_s in pauses_s),
         draw_voice(language, rng) if engine == "kokoro" else ((engine, 1.0),),
         pace,
-        float(np.exp(rng.uniform(*np.log(SCALES[engine])))),
+        log_uniform(rng, *SCALES[engine]),
         int(rng.integers(1 << 31)),
     )
 

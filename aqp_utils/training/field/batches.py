@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.randomness import log_uniform
 from aqp_utils.core.scale import CLASSES
 from aqp_utils.degradations.catalogue import ALL_DAMAGES, FAMILIES
 from aqp_utils.degradations.timing.clocks import read_at
@@ -83,7 +84,7 @@ def draw_batch(clips, known, groups, rng, settings):
     rows, n = np.concatenate(groups), clips.audio.shape[1]
     drawn, speed = rng.random(), 1.0
     if drawn < settings.retold:
-        speed = np.exp(rng.uniform(*np.log(settings.speeds)))
+        speed = log_uniform(rng, *settings.speeds)
     played = min(round(settings.crop_s * SAMPLE_RATE), round(n / speed))
     length = min(n, round(played * speed))
     first = int(rng.integers(n - length + 1))
@@ -130,7 +131,7 @@ def by_wandering_clocks(audio, sizes, rng, settings):
 
 def random_wander(n, rng):
     """Draw how far ahead of time a wandering clock is, in samples, (n,); none at both ends."""
-    per_second, depth = (np.exp(rng.uniform(*np.log(ends))) for ends in (WANDERS, WANDER_DEPTH))
+    per_second, depth = (log_uniform(rng, *ends) for ends in (WANDERS, WANDER_DEPTH))
     knots = max(2, round(per_second * n / SAMPLE_RATE))
     speed = np.interp(np.arange(n), np.linspace(0, n - 1, knots), rng.normal(0, depth, knots))
     ahead = np.cumsum(speed)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.randomness import log_uniform
 
 N_BUMPS = 3
 OCTAVES_FROM_1KHZ = (-3.5, 3.0)  # where bumps have their middle
@@ -48,7 +49,7 @@ def random_closeness(n, rng):
     Arguments and result as for `random_response`. The proximity effect of pressure-gradient
     microphones.
     """
-    below = (np.fft.rfftfreq(n, 1 / SAMPLE_RATE) / np.exp(rng.uniform(*np.log(CLOSENESS_HZ)))) ** 2
+    below = (np.fft.rfftfreq(n, 1 / SAMPLE_RATE) / log_uniform(rng, *CLOSENESS_HZ)) ** 2
     lift = 10 ** (rng.uniform(0, CLOSENESS_DB) / 20)
     return np.sqrt((lift**2 + below) / (1 + below))
 

@@ -11,6 +11,7 @@ import numpy as np
 import soxr
 
 from aqp_utils.core.audio import SAMPLE_RATE
+from aqp_utils.core.randomness import log_uniform
 from aqp_utils.sources.average_speech import equalised
 from aqp_utils.sources.formant_voice import speech_clip
 from aqp_utils.sources.harmonic_voice import harmonic_speech_clip
@@ -92,7 +93,7 @@ def draw_source(duration_s, rng):
 
 def _play(family, duration_s, rng):
     """A sound of our own, played faster or slower: another speaker, another pace, shape (n,)."""
-    scale = float(np.exp(rng.uniform(*np.log(OWN_SCALES))))
+    scale = log_uniform(rng, *OWN_SCALES)
     audio = OWN[family][0](duration_s * scale, rng)[0]
     n = round(duration_s * SAMPLE_RATE)
     played = soxr.resample(audio.astype(np.float64), SAMPLE_RATE * scale, SAMPLE_RATE)[:n]
