@@ -149,6 +149,19 @@ def test_what_is_understood_falls_with_noise_and_not_with_level():
     assert stoi(clean[:4_000], heard[:, :4_000]).isnan().all()
 
 
+def test_what_says_nothing_for_long_enough_teaches_nothing_of_intelligibility(
+    clips, known, tmp_path
+):
+    audio = np.zeros_like(clips.audio)
+    audio[:, 6_000:8_000] = clips.audio[:, 6_000:8_000]  # fewer frames than STOI takes
+    recipe = begun(VARIANTS["as it is"], replace(clips, audio=audio), known, tmp_path)
+    recipe.learn(1.0)
+    assert all(one.isfinite().all() for one in recipe.model.parameters())
+    heard = [torch.from_numpy(audio[:3].astype(np.float32))]
+    inputs = torch.zeros(3, known.shape[1] + recipe.model.spectrogram.size)
+    assert recipe.misunderstood(inputs, heard).item() == 0
+
+
 def test_a_pupil_may_have_several_teachers(clips, known, tmp_path):
     pupil = begun(VARIANTS["taught by three of its kind"], clips, known, tmp_path)
     one, other, *_ = pupil.teachers()

@@ -231,9 +231,9 @@ PRESETS = {
     },
     "default": {},
     "field": {
-        "SEED": 2,
-        "N_SOURCES": 7_000,
-        "FIELD_EPOCHS": 6,
+        "SEED": 3,
+        "N_SOURCES": 2_640,
+        "FIELD_EPOCHS": 12,
         "FIELD_START": "shipped",
         "FIELD_HELD_OUT": False,
     },  # making/train_predictor instead of the series

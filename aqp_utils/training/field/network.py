@@ -49,6 +49,7 @@ class FieldNet(torch.nn.Module):
                 torch.nn.ReLU(),
                 torch.nn.Linear(HEARING, 1),
             )
+            self.understood = torch.nn.Linear(n_inputs, 1)  # in training only
 
     def forward(self, audio, known, hidden=None):
         """Logits (b, 3) and scores (b,) of audio (b, n) and known inputs (b, n_known).

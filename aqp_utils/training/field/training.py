@@ -28,7 +28,8 @@ from tqdm import tqdm
 
 from aqp_utils.core.files import atomic, write_csv, write_json
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.core.scale import CLASSES
+from aqp_utils.core.scale import CLASSES, SCALE
+from aqp_utils.data.intelligibility import stoi
 from aqp_utils.degradations.catalogue import FAMILIES
 from aqp_utils.evaluation.metrics import pearson, spearman
 from aqp_utils.model.fusion import fused
@@ -56,6 +57,7 @@ LAST, MEAN, HALFWAY = "last", "mean", "half-way"  # whose weights: of the step, 
 RECENT = 1  # power of its number by which a step counts in the mean; 0 would count all alike
 SHUFFLING, CROPPING, CHOOSING = 1, 2, 3  # addresses of random streams
 WEIGHT_DECAY = 0.01
+AT_TOP = 1e-3  # under the end of the scale: rounding
 LOSSES_AT_ONCE = 50  # steps between two looks at what the device computed
 VALIDATED = 1_500  # clips of the validation part, at most: looked at after each epoch
 CHUNK = 64  # clips that are embedded or judged at a time
@@ -74,6 +76,7 @@ class FieldSettings:
     class_weight: float = 0.3
     clean_weight: float = 4.0  # of undamaged clips, so that they are four in nine: many recordings
     # are, and hard versions leave fewer among what sounds clean than there are in life
+    clean_margin: float = 0.7  # by which undamaged clips have to exceed the top of the scale
     dropout: float = 0.3
     hidden: float = 0.75  # share of batches that show the spectrograms and nothing known beforehand
     retold: float = 0.5  # share at another speed and by other microphones; all of them hidden
@@ -86,6 +89,7 @@ class FieldSettings:
     pair_weight: float = 0.5  # of differences between the versions of one source
     family_weight: float = 0.3  # of naming the families of the damages that a clip met
     stretched_weight: float = 1.0  # of hearing whether a clip went through a time stretcher
+    understood_weight: float = 1.0  # of saying how much of what was said can be understood
     everything: bool = False  # learn from the mechanisms held out, too, once all is chosen
     start: str = ""  # version of the shipped predictor whose weights are the first; "": random
     seed: int = 0
@@ -133,6 +137,19 @@ def loss_of(logits, predicted, classes, scores, weights, class_weight):
     error = (predicted - scores).abs()
     surprise = F.cross_entropy(logits, classes, reduction="none")
     return torch.mean(weights * (error + class_weight * surprise))
+
+
+def beyond_the_top(predicted, scores, margin):
+    """Ask more of clips at the top of the scale than it holds: scores (b,) and what is wanted (b,).
+
+    The scale ends where the quality does not: what P.862.2 calls untouched is at least that good
+    (censored regression: Tobin 1958, Econometrica 26). Such a clip has to exceed the top by a
+    `margin`, and costs nothing above it. `predict` cuts all scores at the top, so that a clean
+    recording by an unheard voice, which always seems a little worse, still reaches it.
+    """
+    at_top = scores > SCALE[1] - AT_TOP
+    wanted = scores + margin * at_top
+    return torch.where(at_top, torch.minimum(predicted, wanted), predicted), wanted
 
 
 def pair_loss(predicted, scores, sizes):
@@ -323,6 +340,9 @@ class Training:
         torch.manual_seed(settings.seed * 1_000_003 + step)
         inputs = self.model.inputs(audio, known, hidden)
         loss = self.loss(inputs, labels, groups)
+        if settings.understood_weight:
+            heard = audio.split([len(group) for group in groups])
+            loss = loss + settings.understood_weight * self.misunderstood(inputs, heard)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -335,13 +355,14 @@ class Training:
         `groups` are its rows, source by source.
         """
         settings = self.settings
+        classes, scores, weights = labels
         logits, predicted = self.model.network(inputs)
-        loss = self.loss_of_heads(logits, predicted, labels)
+        predicted, scores = beyond_the_top(predicted, scores, settings.clean_margin)
+        loss = self.loss_of_heads(logits, predicted, (classes, scores, weights))
         sizes = [len(group) for group in groups]
         if settings.pair_weight:
-            loss = loss + settings.pair_weight * self.loss_in_groups(
-                inputs, predicted, labels[1], sizes
-            )
+            apart = self.loss_in_groups(inputs, predicted, scores, sizes)
+            loss = loss + settings.pair_weight * apart
         families = families_of(self.clips, np.concatenate(groups)).to(self.device)
         if settings.family_weight:
             named = self.model.families(inputs)
@@ -360,6 +381,16 @@ class Training:
     def loss_in_groups(self, inputs, predicted, scores, sizes):
         """What the versions of one source cost beside each other; see `pair_loss`."""
         return pair_loss(predicted, scores, sizes)
+
+    def misunderstood(self, inputs, heard):
+        """Absolute error of STOI against the undamaged clip, where it is defined.
+
+        `heard` is the audio of each source, (versions, n), the undamaged clip first.
+        """
+        wanted = torch.cat([stoi(versions[0], versions) for versions in heard])
+        defined = wanted.isfinite()
+        errors = self.model.understood(inputs).squeeze(1) - wanted.nan_to_num()
+        return (errors.abs() * defined).sum() / defined.sum().clamp(min=1)
 
     def read_losses(self):
         """Fetch the losses of the last steps, some at once: each time, a GPU is waited for."""

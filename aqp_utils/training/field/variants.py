@@ -11,7 +11,6 @@ import torch
 from torch.nn import functional as F
 
 from aqp_utils.core.scale import CLASSES, SCALE
-from aqp_utils.data.intelligibility import stoi
 from aqp_utils.encoders.log_mel import WIDTH
 from aqp_utils.encoders.spectrogram import SpectrogramEncoder
 from aqp_utils.encoders.wav2vec2 import load_encoder
@@ -25,7 +24,6 @@ MARGIN = 1.0  # of triplets, for clips that are the whole scale apart
 FACTS = ("rt60_s", "drr_db", "floor_db", "crest_db", "ratio")  # of a recording, before damage
 FACT_WEIGHT = 0.1
 DISTURBANCE_WEIGHT = 0.3
-INTELLIGIBILITY_WEIGHT = 1.0
 TEACHERS = 3  # of an ensemble
 SLOW = 0.05  # of the learning rate, for what was pretrained
 N_FEATURES = len(FEATURES)
@@ -185,32 +183,6 @@ class Disturbance(ToTheEnd):
         return super().loss(inputs, labels, groups) + DISTURBANCE_WEIGHT * errors.mean()
 
 
-class _Listener(SpectrogramEncoder):
-    """Remembers the batch it heard last."""
-
-    def forward(self, audio):
-        self.audio = audio
-        return super().forward(audio)
-
-
-class Intelligibility(ToTheEnd):
-    """Beside the score, say how much could be understood: STOI against the clean clip."""
-
-    def new_model(self, mean, scale):
-        """A `FieldNet` with one more head."""
-        net = super().new_model(mean, scale)
-        net.spectrogram = _Listener(self.settings.seed)
-        net.understood = torch.nn.Linear(len(net.mean) + net.spectrogram.size, 1)
-        return net
-
-    def loss(self, inputs, labels, groups):
-        """As ever, plus the absolute error of STOI, where it is defined."""
-        parts = self.model.spectrogram.audio.split([len(group) for group in groups])
-        wanted = torch.cat([stoi(part[0], part) for part in parts])
-        errors = (self.model.understood(inputs).squeeze(1) - wanted).abs().nan_to_num()
-        return super().loss(inputs, labels, groups) + INTELLIGIBILITY_WEIGHT * errors.mean()
-
-
 class Taught(ToTheEnd):
     """Half of each label is what the predictor that ships says: distilled, as far as it goes."""
 
@@ -363,11 +335,12 @@ VARIANTS = {
     "triplets instead of differences": Variant(Triplets),
     "without naming families": Variant(settings={"family_weight": 0.0}),
     "without hearing stretchers": Variant(settings={"stretched_weight": 0.0}),
+    "without intelligibility as target": Variant(settings={"understood_weight": 0.0}),
     "recording conditions as targets": Variant(Facts),
     "disturbance of moments as target": Variant(Disturbance),
-    "intelligibility as target": Variant(Intelligibility),
     "squared error": Variant(SquaredError),
-    "distribution over the scale": Variant(Distribution),
+    "distribution over the scale": Variant(Distribution, settings={"clean_margin": 0.0}),
+    "clean clips at the top and not beyond": Variant(settings={"clean_margin": 0.0}),
     "never retold": Variant(settings={"retold": 0.0}),
     "no other floors": Variant(settings={"floored": 0.0}),
     "nothing hidden": Variant(settings={"retold": 0.0, "hidden": 0.0}),
