@@ -26,14 +26,13 @@ from aqp_utils.training.field.recipe import FIRST_OTHER
 from aqp_utils.training.field.training import (
     FieldSettings,
     Training,
-    hearing_loss,
     known_inputs,
     measure,
-    pair_loss,
     predict,
     rate_factor,
     train,
 )
+from aqp_utils.training.losses import beyond_the_top, hearing_loss, pair_loss
 
 N_SOURCES, SCORES = 20, (4.5, 3.0, 1.2)
 
@@ -372,6 +371,13 @@ def test_overhearing_a_rare_damage_costs_as_much_as_imagining_it_everywhere():
     like_the_clean_one = torch.tensor([0.0, 0.0, 0.0, -5.0, -5.0, -5.0])
     assert hearing_loss(like_the_clean_one, met, [3, 3]) > hearing_loss(certain / 9, met, [3, 3])
     assert torch.isfinite(hearing_loss(certain, torch.zeros(6), [3, 3]))
+
+
+def test_an_undamaged_clip_has_to_exceed_the_top_and_is_never_too_good():
+    scores, predicted = torch.tensor([4.5, 4.5, 4.5, 4.4]), torch.tensor([6.0, 4.5, 4.0, 4.6])
+    for margin, costs in ((0.7, [0.0, 0.7, 1.2, 0.2]), (0.0, [0.0, 0.0, 0.5, 0.2])):
+        counted, wanted = beyond_the_top(predicted, scores, margin)
+        assert (counted - wanted).abs() == pytest.approx(costs, abs=1e-6)
 
 
 def test_what_the_versions_of_a_source_share_costs_no_pair_loss():

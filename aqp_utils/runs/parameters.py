@@ -233,7 +233,7 @@ PRESETS = {
     "field": {
         "SEED": 3,
         "N_SOURCES": 2_640,
-        "FIELD_EPOCHS": 12,
+        "FIELD_EPOCHS": 1,
         "FIELD_START": "shipped",
         "FIELD_HELD_OUT": False,
     },  # making/train_predictor instead of the series

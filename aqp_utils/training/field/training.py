@@ -28,8 +28,7 @@ from tqdm import tqdm
 
 from aqp_utils.core.files import atomic, write_csv, write_json
 from aqp_utils.core.randomness import rng_for
-from aqp_utils.core.scale import CLASSES, SCALE
-from aqp_utils.data.intelligibility import stoi
+from aqp_utils.core.scale import CLASSES
 from aqp_utils.degradations.catalogue import FAMILIES
 from aqp_utils.evaluation.metrics import pearson, spearman
 from aqp_utils.model.fusion import fused
@@ -50,6 +49,13 @@ from aqp_utils.training.field.network import (
     take_over,
 )
 from aqp_utils.training.field.recipe import FIRST_OTHER, FIRST_RARE, FIRST_STRETCHED
+from aqp_utils.training.losses import (
+    beyond_the_top,
+    hearing_loss,
+    intelligibility_loss,
+    loss_of,
+    pair_loss,
+)
 from aqp_utils.training.state import Clock, load_checkpoint, save_checkpoint
 
 CHECKPOINT, BEST, KEPT = "checkpoint.safetensors", "best.safetensors", "kept.json"
@@ -57,7 +63,6 @@ LAST, MEAN, HALFWAY = "last", "mean", "half-way"  # whose weights: of the step, 
 RECENT = 1  # power of its number by which a step counts in the mean; 0 would count all alike
 SHUFFLING, CROPPING, CHOOSING = 1, 2, 3  # addresses of random streams
 WEIGHT_DECAY = 0.01
-AT_TOP = 1e-3  # under the end of the scale: rounding
 LOSSES_AT_ONCE = 50  # steps between two looks at what the device computed
 VALIDATED = 1_500  # clips of the validation part, at most: looked at after each epoch
 CHUNK = 64  # clips that are embedded or judged at a time
@@ -126,64 +131,6 @@ def known_inputs(clips, encoder, path=None):
         with atomic(path) as temporary, open(temporary, "wb") as file:
             np.save(file, known)
     return known
-
-
-def loss_of(logits, predicted, classes, scores, weights, class_weight):
-    """Absolute error of the score plus `class_weight` times the cross-entropy of the class.
-
-    The absolute error asks for the median: where a clip may be clean or subtly damaged, the answer
-    is the likelier of the two, and not the point half-way that a squared error would prefer.
-    """
-    error = (predicted - scores).abs()
-    surprise = F.cross_entropy(logits, classes, reduction="none")
-    return torch.mean(weights * (error + class_weight * surprise))
-
-
-def beyond_the_top(predicted, scores, margin):
-    """Ask more of clips at the top of the scale than it holds: scores (b,) and what is wanted (b,).
-
-    The scale ends where the quality does not: what P.862.2 calls untouched is at least that good
-    (censored regression: Tobin 1958, Econometrica 26). Such a clip has to exceed the top by a
-    `margin`, and costs nothing above it. `predict` cuts all scores at the top, so that a clean
-    recording by an unheard voice, which always seems a little worse, still reaches it.
-    """
-    at_top = scores > SCALE[1] - AT_TOP
-    wanted = scores + margin * at_top
-    return torch.where(at_top, torch.minimum(predicted, wanted), predicted), wanted
-
-
-def pair_loss(predicted, scores, sizes):
-    """Absolute error of the differences between all versions of one source, averaged over pairs.
-
-    What the versions share, voice, room and floor, drops out of a difference: it asks for the
-    damage alone.
-    """
-    errors = []
-    for group in (predicted - scores).split(sizes):
-        errors.append((group.unsqueeze(0) - group.unsqueeze(1)).abs().flatten())
-    return torch.cat(errors).mean()
-
-
-def hearing_loss(heard, met, sizes):
-    """What it costs to overhear a damage, and to hear it where there is none.
-
-    Clips that met it and those that did not count half each, however many they are: a mild damage
-    that few clips met is else best taken for none. Each that met it also has to stand out from the
-    undamaged clip of its source.
-
-    Parameters
-    ----------
-    heard : Tensor, shape (b,)
-        Logits.
-    met : Tensor, shape (b,)
-        How surely a clip met the damage, 0 to 1.
-    sizes : list of int
-        Of the groups, each with its undamaged clip first.
-    """
-    clean = torch.cat([group[:1].expand(len(group)) for group in heard.split(sizes)])
-    missed = met * (F.softplus(-heard) + F.softplus(clean - heard))
-    imagined = (1 - met) * F.softplus(heard)
-    return (missed.sum() / met.sum().clamp(min=1) + imagined.sum() / (1 - met).sum()) / 2
 
 
 def rate_factor(step, n_steps, warmup):
@@ -341,8 +288,9 @@ class Training:
         inputs = self.model.inputs(audio, known, hidden)
         loss = self.loss(inputs, labels, groups)
         if settings.understood_weight:
-            heard = audio.split([len(group) for group in groups])
-            loss = loss + settings.understood_weight * self.misunderstood(inputs, heard)
+            said = self.model.understood(inputs).squeeze(1)
+            missed = intelligibility_loss(said, audio, [len(group) for group in groups])
+            loss = loss + settings.understood_weight * missed
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -375,22 +323,12 @@ class Training:
         return loss
 
     def loss_of_heads(self, logits, predicted, labels):
-        """What class and score cost, clip by clip; see `loss_of`."""
+        """What class and score cost, clip by clip; see `losses.loss_of`."""
         return loss_of(logits, predicted, *labels, self.settings.class_weight)
 
     def loss_in_groups(self, inputs, predicted, scores, sizes):
-        """What the versions of one source cost beside each other; see `pair_loss`."""
+        """What the versions of one source cost beside each other; see `losses.pair_loss`."""
         return pair_loss(predicted, scores, sizes)
-
-    def misunderstood(self, inputs, heard):
-        """Absolute error of STOI against the undamaged clip, where it is defined.
-
-        `heard` is the audio of each source, (versions, n), the undamaged clip first.
-        """
-        wanted = torch.cat([stoi(versions[0], versions) for versions in heard])
-        defined = wanted.isfinite()
-        errors = self.model.understood(inputs).squeeze(1) - wanted.nan_to_num()
-        return (errors.abs() * defined).sum() / defined.sum().clamp(min=1)
 
     def read_losses(self):
         """Fetch the losses of the last steps, some at once: each time, a GPU is waited for."""

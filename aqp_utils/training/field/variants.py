@@ -43,7 +43,7 @@ class SquaredError(ToTheEnd):
     """The score costs its squared error: where a clip may be two things, the answer is between."""
 
     def loss_of_heads(self, logits, predicted, labels):
-        """As `training.loss_of`, with the square."""
+        """As `losses.loss_of`, with the square."""
         classes, scores, weights = labels
         surprise = F.cross_entropy(logits, classes, reduction="none")
         errors = (predicted - scores).square()
