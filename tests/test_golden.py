@@ -50,7 +50,8 @@ def test_ten_golden_scores_are_as_recorded(predictor):
 
 def test_the_scores_have_an_order_that_ears_would_have(predictor):
     scores = golden.read_golden(predictor)["scores"]
-    assert scores["voice, clean"] > scores["voice, noise 40"] > scores["voice, noise 20"]
+    # A floor 40 dB down is innocent where recordings are made: it may be as good as none.
+    assert scores["voice, clean"] >= scores["voice, noise 40"] > scores["voice, noise 20"]
     assert scores["tones, clean"] > scores["tones, noise 20"]
 
 
