@@ -208,9 +208,8 @@ def recordings():
     return "\n\n".join(parts)
 
 
-def recipes():
-    """What each recipe of `training.field.variants` reached after a short training."""
-    found = pd.read_csv(SHOWCASE / "recipes.csv").set_index("recipe")
+def _recipe_table(found):
+    """Rows of `scripts/compare_recipes.py` as a table, and where they were measured."""
     places = list(dict.fromkeys(column.partition(": ")[0] for column in found))
     header = ["recipe", *(f"{place}: {m}" for place in places for m in ("SRCC", "PCC"))]
     wanted = [f"{place}: {metric}" for place in places for metric in ("srcc", "pcc")]
@@ -218,13 +217,24 @@ def recipes():
     for name, row in found.iterrows():
         ends = [dict(value=row[w], low=row[f"{w}_low"], high=row[f"{w}_high"]) for w in wanted]
         rows.append([name, *map(interval_text, ends)])
-    synthetic, *others = places
+    return markdown_table(header, rows), places
+
+
+def later_recipes():
+    """What some recipes reach as variants of the one of 2.1.0, on other clips than `recipes`."""
+    return _recipe_table(pd.read_csv(SHOWCASE / "later_recipes.csv").set_index("recipe"))[0]
+
+
+def recipes():
+    """What each recipe of `training.field.variants` reached after a short training."""
+    found = pd.read_csv(SHOWCASE / "recipes.csv").set_index("recipe")
+    table, (synthetic, *others) = _recipe_table(found)
     agree = " and ".join(
         f"{found[f'{synthetic}: srcc'].corr(found[f'{place}: srcc']):.2f} with {place}"
         for place in others
     )
     return (
-        f"{markdown_table(header, rows)}\n\nOver these {len(found)} recipes the SRCC on "
+        f"{table}\n\nOver these {len(found)} recipes the SRCC on "
         f"{synthetic} correlates at {agree}: how far held-out mechanisms tell which recipe is "
         "better for people."
     )
@@ -406,6 +416,7 @@ FILLED = {
         results,
         recordings,
         recipes,
+        later_recipes,
         faults,
         speed,
         notebooks,
