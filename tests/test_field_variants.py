@@ -119,7 +119,7 @@ def test_a_moment_that_is_clean_has_no_disturbance(clips, known, tmp_path):
     for said in (0.0, 1.0):
         torch.nn.init.constant_(head.bias, said)
         inputs = recipe.model.inputs(audio, torch.from_numpy(known[:2]), None)
-        costs.append(recipe.loss(inputs, labels, [np.arange(2)]).item())
+        costs.append(recipe.loss(inputs, audio, labels, [np.arange(2)]).item())
     assert costs[0] < costs[1]  # three quarters of the moments are clean
 
 

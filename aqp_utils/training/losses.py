@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from aqp_utils.core.scale import SCALE
 from aqp_utils.data.intelligibility import stoi
 
-AT_TOP = 1e-3  # under the end of the scale: rounding
+AT_TOP = 1e-3  # under the end of the scale: P.862.2 rounds off a clip against itself at 4.6439
 
 
 def loss_of(logits, predicted, classes, scores, weights, class_weight):
@@ -26,7 +26,7 @@ def beyond_the_top(predicted, scores, margin):
     The scale ends where the quality does not: what P.862.2 calls untouched is at least that good
     (censored regression: Tobin 1958, Econometrica 26). Such a clip has to exceed the top by a
     `margin`, and costs nothing above it. `predict` cuts all scores at the top, so that a clean
-    recording by an unheard voice, which always seems a little worse, still reaches it.
+    recording by an unheard voice, which tends to seem a little worse, comes nearer to it.
     """
     at_top = scores > SCALE[1] - AT_TOP
     wanted = scores + margin * at_top

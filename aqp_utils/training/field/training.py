@@ -286,21 +286,17 @@ class Training:
         self.model.train()
         torch.manual_seed(settings.seed * 1_000_003 + step)
         inputs = self.model.inputs(audio, known, hidden)
-        loss = self.loss(inputs, labels, groups)
-        if settings.understood_weight:
-            said = self.model.understood(inputs).squeeze(1)
-            missed = intelligibility_loss(said, audio, [len(group) for group in groups])
-            loss = loss + settings.understood_weight * missed
+        loss = self.loss(inputs, audio, labels, groups)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.unread.append(loss.detach())
 
-    def loss(self, inputs, labels, groups):
+    def loss(self, inputs, audio, labels, groups):
         """What a batch of inputs (b, n_inputs) with its `labels_of` costs, as one number.
 
-        `groups` are its rows, source by source.
+        `audio` (b, n) is what was heard, `groups` are the rows, source by source.
         """
         settings = self.settings
         classes, scores, weights = labels
@@ -320,6 +316,10 @@ class Training:
             heard = self.model.stretched(inputs[:, -self.model.spectrogram.size :]).squeeze(1)
             missed = hearing_loss(heard, families[:, list(FAMILIES).index("tempo")], sizes)
             loss = loss + settings.stretched_weight * missed
+        if settings.understood_weight:
+            said = self.model.understood(inputs).squeeze(1)
+            missed = intelligibility_loss(said, audio, sizes)
+            loss = loss + settings.understood_weight * missed
         return loss
 
     def loss_of_heads(self, logits, predicted, labels):

@@ -129,13 +129,13 @@ class Facts(ToTheEnd):
         net.facts = torch.nn.Linear(len(net.mean) + net.spectrogram.size, len(FACTS))
         return net
 
-    def loss(self, inputs, labels, groups):
+    def loss(self, inputs, audio, labels, groups):
         """As ever, plus the squared error of the facts that a recording has."""
         facts = self.facts[np.concatenate(groups)].to(inputs.device)
         known = facts.isfinite()
         errors = (self.model.facts(inputs) - facts.nan_to_num()).square() * known
         costs = errors.sum() / known.sum().clamp(min=1)
-        return super().loss(inputs, labels, groups) + FACT_WEIGHT * costs
+        return super().loss(inputs, audio, labels, groups) + FACT_WEIGHT * costs
 
 
 class _Watched(SpectrogramEncoder):
@@ -173,14 +173,14 @@ class Disturbance(ToTheEnd):
         net.disturbance = torch.nn.Linear(WIDTH, 1)
         return net
 
-    def loss(self, inputs, labels, groups):
+    def loss(self, inputs, audio, labels, groups):
         """As ever, plus the absolute error of the disturbance, in log10 of mel power."""
         picture, frames = self.model.spectrogram.seen()
         parts = picture.split([len(group) for group in groups])
         apart = torch.cat([(part - part[:1]).abs().mean(dim=(1, 2)) for part in parts])
         wanted = F.adaptive_avg_pool1d(apart, frames.shape[1])
         errors = (self.model.disturbance(frames).squeeze(2) - wanted).abs()
-        return super().loss(inputs, labels, groups) + DISTURBANCE_WEIGHT * errors.mean()
+        return super().loss(inputs, audio, labels, groups) + DISTURBANCE_WEIGHT * errors.mean()
 
 
 class Taught(ToTheEnd):
